@@ -1,0 +1,2 @@
+//! Firebell: a team's support and escalation process as objects in a Kubernetes cluster.
+#![warn(missing_docs)]
