@@ -1,0 +1,45 @@
+//! The loop between decision and world. Production, the simulator and the tests drive this very loop.
+
+use jiff::Timestamp;
+
+use crate::domain::decide::decide;
+use crate::domain::delivery::{Delivery, OutboxView};
+use crate::domain::next::{Next, StatusPatch, Waiting};
+use crate::domain::observed::{Observed, Settings};
+
+/// What the loop may ask of the world.
+#[allow(async_fn_in_trait)] // driven by generic code only, never as a trait object
+pub trait World {
+    /// Why a commit failed.
+    type Error;
+
+    /// The moment that deadlines are compared with.
+    fn now(&self) -> Timestamp;
+
+    /// Hands deliveries over and returns at once with the outbox as it is then.
+    async fn deliver(&mut self, seen: &Observed, deliveries: Vec<Delivery>) -> OutboxView;
+
+    /// Writes a status under the resourceVersion of `seen` and returns what is seen afterwards.
+    /// A conflict is an error of its class: look again, then ask again.
+    async fn commit(&mut self, seen: &Observed, patch: StatusPatch) -> Result<Observed, Self::Error>;
+}
+
+/// What one turn of the loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Ask again at this moment at the latest.
+    pub until: Option<Timestamp>,
+    /// What the ticket waits for.
+    pub what: Waiting,
+}
+
+/// Asks for decisions and carries them out until one says to wait.
+pub async fn drive<W: World>(world: &mut W, mut seen: Observed, settings: &Settings) -> Result<Rest, W::Error> {
+    loop {
+        match decide(&seen, settings, world.now()) {
+            Next::Deliver(deliveries) => seen.outbox = world.deliver(&seen, deliveries).await,
+            Next::Commit(patch) => seen = world.commit(&seen, patch).await?,
+            Next::Wait { until, what } => return Ok(Rest { until, what }),
+        }
+    }
+}
