@@ -1,2 +1,4 @@
 //! Firebell: a team's support and escalation process as objects in a Kubernetes cluster.
 #![warn(missing_docs)]
+
+pub mod clock;
