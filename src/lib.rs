@@ -1,4 +1,5 @@
 //! Firebell: a team's support and escalation process as objects in a Kubernetes cluster.
 #![warn(missing_docs)]
 
+pub mod api;
 pub mod clock;

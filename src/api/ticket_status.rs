@@ -1,0 +1,583 @@
+//! What the operator says about a ticket: phase, clocks, escalation, deliveries, history.
+//!
+//! Written by the operator only. Some fields are the progress it needs to decide the same after a crash; they
+//! say so. Every field may be absent, so that any older status still decodes.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+use super::duration::Duration;
+use super::rca::RcaPhase;
+use super::schema;
+use super::ticket::Severity;
+use super::ticket_facts::is_false;
+use super::time::Time;
+
+/// Where a ticket stands. Derived from the facts, never set.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Phase {
+    /// Nobody has answered.
+    #[default]
+    Submitted,
+    /// Somebody has taken notice.
+    Acknowledged,
+    /// Severity and category are judged.
+    Triaged,
+    /// Somebody works on it.
+    Assigned,
+    /// It is solved.
+    Resolved,
+    /// It is solved and waits for the customer's word.
+    AwaitingValidation,
+    /// It is over.
+    Closed,
+}
+
+/// What the operator says about a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketStatus {
+    /// The `metadata.generation` this status was decided on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub observed_generation: Option<i64>,
+    /// Submitted, Acknowledged, Triaged, Assigned, Resolved, AwaitingValidation or Closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// true = closed for good: cannot be changed, no longer watched.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub archived: bool,
+    /// The severity that counts: the spec's, else the highest the signal ever said, else the policy's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The highest severity the signal ever said. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal_severity: Option<Severity>,
+    /// The policy revision that applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyPin>,
+    /// When it was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_time: Option<Time>,
+    /// When the valid acknowledgement was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledge_time: Option<Time>,
+    /// When the acknowledgement runs out and the chain starts again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledge_expiry_time: Option<Time>,
+    /// When it was triaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub triage_time: Option<Time>,
+    /// When it was assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assign_time: Option<Time>,
+    /// When it was resolved for the first time; kept when it is reopened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_resolve_time: Option<Time>,
+    /// When it was resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolve_time: Option<Time>,
+    /// When the customer accepted the resolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validate_time: Option<Time>,
+    /// When it was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_time: Option<Time>,
+    /// The clocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Targets>,
+    /// How far the escalation has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<Escalation>,
+    /// What became of each page and notice: the newest per step or kind and target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), transform = schema::atomic)]
+    pub deliveries: Vec<DeliveryRecord>,
+    /// What this ticket waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitingFor>,
+    /// Status updates: last and next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub communication: Option<Communication>,
+    /// Root cause analysis: whether required, and how far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rca: Option<RcaStatusRef>,
+    /// The accepted `spec.duplicateOf`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<DuplicateVerdict>,
+    /// How many tickets were accepted as duplicates of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub duplicates: Option<i64>,
+    /// How often it was reopened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub reopen_count: Option<i64>,
+    /// Per block of the spec: what was last acted on, and when. Tells an old fact from a new one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub handled: BTreeMap<String, Handled>,
+    /// Holds: since when, and how long in total. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holding: Option<Holding>,
+    /// Earlier tickets like this one, at most 5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5), transform = schema::atomic)]
+    pub related: Vec<RelatedTicket>,
+    /// What happened, newest last, at most 30 entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 30), transform = schema::atomic)]
+    pub timeline: Vec<TimelineEntry>,
+    /// How many timeline entries were dropped to make room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub timeline_dropped: Option<i64>,
+    /// Observations, one per type. `Ready` = the operator accepted and handles this ticket, not: the incident is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), transform = schema::list_map(&["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// By which rule a policy was found.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum PinRule {
+    /// Named by the ticket, in its namespace.
+    PolicyRef,
+    /// Named by the ticket, in the shared-policy namespace.
+    SharedPolicyRef,
+    /// By the policy's selector.
+    Selector,
+    /// The default of the ticket's namespace.
+    #[default]
+    Default,
+    /// The default of the shared-policy namespace.
+    SharedDefault,
+}
+
+/// The policy revision a ticket is pinned to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicyPin {
+    /// Name of the EscalationPolicy.
+    #[schemars(transform = schema::told(253))]
+    pub name: String,
+    /// Its namespace.
+    #[schemars(transform = schema::told(63))]
+    pub namespace: String,
+    /// Name of the ControllerRevision that holds its content as pinned.
+    #[schemars(transform = schema::told(253))]
+    pub revision: String,
+    /// The policy's generation that was pinned.
+    #[schemars(transform = schema::count)]
+    pub generation: i64,
+    /// The policy's newest valid generation.
+    #[schemars(transform = schema::count)]
+    pub latest_generation: i64,
+    /// Hash of the `spec.policyRef` that led to it. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(64))]
+    pub ref_hash: Option<String>,
+    /// When it was pinned. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_time: Option<Time>,
+    /// By which rule it was found: PolicyRef, SharedPolicyRef, Selector, Default or SharedDefault.
+    pub rule: PinRule,
+}
+
+/// The clocks of a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Targets {
+    /// Until a person first answers.
+    pub response: TargetClock,
+    /// Until it is solved.
+    pub resolution: TargetClock,
+}
+
+/// How a clock stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TargetState {
+    /// The policy defines no target.
+    #[default]
+    Undefined,
+    /// It runs.
+    Running,
+    /// It stands still because of a hold.
+    Paused,
+    /// Done in time.
+    Met,
+    /// Not done in time.
+    Breached,
+}
+
+/// One clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TargetClock {
+    /// The time the policy allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Duration>,
+    /// When it is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_time: Option<Time>,
+    /// When it was met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met_time: Option<Time>,
+    /// When it was breached: the true due time, whenever it was noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breach_time: Option<Time>,
+    /// Undefined, Running, Paused, Met or Breached.
+    pub state: TargetState,
+    /// How long it stood still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_total: Option<Duration>,
+    /// Why it stands so, where that needs saying, such as SeverityRaised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(256))]
+    pub reason: Option<String>,
+}
+
+/// How an escalation stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum EscalationState {
+    /// Not started yet.
+    #[default]
+    Pending,
+    /// Steps fire.
+    Running,
+    /// Stands still because of a hold, a suspension or maintenance.
+    Held,
+    /// Somebody answered, or it is over.
+    Stopped,
+    /// Every round is through and nobody answered.
+    Exhausted,
+    /// No policy applies.
+    Blocked,
+    /// The policy pages nobody for this severity.
+    NotPaged,
+}
+
+/// How far the escalation has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Escalation {
+    /// Pending, Running, Held, Stopped, Exhausted, Blocked or NotPaged.
+    pub state: EscalationState,
+    /// Which start of the chain this is: +1 whenever it starts, for whatever reason.
+    #[schemars(transform = schema::count)]
+    pub round: i64,
+    /// The round the present run of the chain began with; its repeats count from there. Progress, kept for
+    /// decisions after a restart.
+    #[schemars(transform = schema::count)]
+    pub first_round: i64,
+    /// The step the chain stands at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(63))]
+    pub step: Option<String>,
+    /// Nominal time of that step; the next one counts from there. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominal_time: Option<Time>,
+    /// When that step fired; its repeats count from there. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_from: Option<Time>,
+    /// The step that is due next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(63))]
+    pub next_step: Option<String>,
+    /// Number of the next notification of `nextStep`: 0 is the step itself. Progress, kept for decisions after a
+    /// restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub next_repeat: Option<i64>,
+    /// When the next step or repeat is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_time: Option<Time>,
+    /// When this round started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the chain will be, or was, exhausted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exhaust_time: Option<Time>,
+    /// The severity whose steps this round runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The steps of this round that are decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), transform = schema::atomic)]
+    pub steps: Vec<StepRecord>,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum StepResult {
+    /// It notified its targets.
+    #[default]
+    Fired,
+    /// Its condition no longer held.
+    Skipped,
+    /// It reached nobody.
+    SkippedEmpty,
+    /// Missed during a downtime; its recipients were paged afterwards in one message.
+    CaughtUp,
+}
+
+/// A step of this round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepRecord {
+    /// Name of the step.
+    #[schemars(transform = schema::told(63))]
+    pub name: String,
+    /// When it was decided.
+    pub time: Time,
+    /// Fired, Skipped, SkippedEmpty or CaughtUp.
+    pub result: StepResult,
+    /// Number of its newest repeat; 0 or absent = the step itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub repeat: Option<i64>,
+}
+
+/// How a delivery stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeliveryState {
+    /// Written down, about to leave.
+    #[default]
+    Armed,
+    /// On its way.
+    Sending,
+    /// The receiver took it.
+    Delivered,
+    /// No way took it.
+    Failed,
+    /// No longer wanted before it left.
+    Cancelled,
+    /// Nobody can say any more.
+    Unknown,
+}
+
+/// What became of a page or notice to one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeliveryRecord {
+    /// Identity of the message; receivers drop repeats by it.
+    #[schemars(transform = schema::told(64))]
+    pub id: String,
+    /// Round of the chain.
+    #[schemars(transform = schema::count)]
+    pub round: i64,
+    /// Step of the chain; absent for notices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(63))]
+    pub step: Option<String>,
+    /// Kind of the notice, such as `Acknowledged`; absent for pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(63))]
+    pub kind: Option<String>,
+    /// Number of the repeat; 0 is the step itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub repeat: Option<i64>,
+    /// What caused the notice; part of its id. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(256))]
+    pub cause: Option<String>,
+    /// Who it is for: `contact/NAME`, `connector/NAME` or `reporter`. Never an address.
+    #[schemars(transform = schema::told(128))]
+    pub target: String,
+    /// Armed, Sending, Delivered, Failed, Cancelled or Unknown.
+    pub state: DeliveryState,
+    /// How many times it was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub attempts: Option<i64>,
+    /// When the state last changed.
+    pub time: Time,
+    /// What happened and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(512))]
+    pub message: Option<String>,
+    /// How many equal entries this one stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub count: Option<i64>,
+}
+
+/// What a ticket waits for, in one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WaitingFor {
+    /// In words.
+    #[schemars(transform = schema::told(512))]
+    pub what: String,
+    /// Until when at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// Status updates: last and next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Communication {
+    /// When the last update was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update_time: Option<Time>,
+    /// When the next one is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_update_due_time: Option<Time>,
+}
+
+/// Why and since when an RCA is required. Sticky: a lower severity does not take it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RcaRequired {
+    /// Which rule of the policy asks for it.
+    #[schemars(transform = schema::told(256))]
+    pub reason: String,
+    /// Since when.
+    pub time: Time,
+}
+
+/// The RCA of a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RcaStatusRef {
+    /// Set once an RCA is required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<RcaRequired>,
+    /// Name of the RCA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(253))]
+    pub name: Option<String>,
+    /// Its phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<RcaPhase>,
+}
+
+/// The accepted parent of a duplicate. Judged once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DuplicateVerdict {
+    /// Name of the parent.
+    #[schemars(transform = schema::told(253))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(transform = schema::told(64))]
+    pub uid: String,
+    /// Name of the ticket at the end of the chain of duplicates.
+    #[schemars(transform = schema::told(253))]
+    pub root: String,
+}
+
+/// What was last acted on in one block of the spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Handled {
+    /// Hash of the block.
+    #[schemars(transform = schema::told(64))]
+    pub hash: String,
+    /// When it was acted on.
+    pub time: Time,
+    /// true = the block no longer counts until it changes.
+    #[serde(skip_serializing_if = "is_false")]
+    pub void: bool,
+}
+
+/// How long a ticket has been held.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Holding {
+    /// Since when it is held now; absent = not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_time: Option<Time>,
+    /// How long it was held before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_total: Option<Duration>,
+    /// The holds that are there, and when each was first seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), transform = schema::atomic)]
+    pub seen: Vec<HoldSeen>,
+}
+
+/// A hold as it was first seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HoldSeen {
+    /// Name of the hold.
+    #[schemars(transform = schema::told(63))]
+    pub name: String,
+    /// Hash of its content.
+    #[schemars(transform = schema::told(64))]
+    pub hash: String,
+    /// When it was first seen.
+    pub first_seen_time: Time,
+}
+
+/// An earlier ticket like this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RelatedTicket {
+    /// Name of the ticket.
+    #[schemars(transform = schema::told(253))]
+    pub ticket: String,
+    /// Name of its RCA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(253))]
+    pub rca: Option<String>,
+    /// Where its runbook stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(2048))]
+    pub runbook: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TimelineEntry {
+    /// When.
+    pub time: Time,
+    /// What, one CamelCase word.
+    #[serde(rename = "type")]
+    #[schemars(transform = schema::told(63))]
+    pub kind: String,
+    /// By whom; absent = by the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(256))]
+    pub actor: Option<String>,
+    /// In words, at most 120 bytes.
+    #[schemars(transform = schema::told(512))]
+    pub message: String,
+    /// How many equal entries this one stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::count)]
+    pub count: Option<i64>,
+}
