@@ -15,6 +15,7 @@ pub mod rca;
 pub mod schema;
 pub mod ticket;
 pub mod ticket_facts;
+pub mod ticket_progress;
 pub mod ticket_status;
 pub mod time;
 
@@ -50,10 +51,12 @@ pub use ticket_facts::{
     Acknowledgement, Assignment, Closure, ClosureReason, DuplicateRef, EscalationRequest, Hold,
     HoldReason, Resolution, Triage, Update, Validation, ValidationResult, Via,
 };
+pub use ticket_progress::{
+    DeliveryRecord, DeliveryState, Escalation, EscalationState, StepRecord, StepResult,
+};
 pub use ticket_status::{
-    Communication, DeliveryRecord, DeliveryState, DuplicateVerdict, Escalation, EscalationState,
-    Handled, HoldSeen, Holding, Phase, PinRule, PolicyPin, RcaRequired, RcaStatusRef,
-    RelatedTicket, StepRecord, StepResult, TargetClock, TargetState, Targets, TicketStatus,
+    Communication, DuplicateVerdict, Handled, HoldSeen, Holding, Phase, PinRule, PolicyPin,
+    RcaRequired, RcaStatusRef, RelatedTicket, TargetClock, TargetState, Targets, TicketStatus,
     TimelineEntry, WaitingFor,
 };
 pub use time::Time;
