@@ -10,6 +10,7 @@ use super::time::Time;
 
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ConditionStatus {
     /// It holds.
     True,

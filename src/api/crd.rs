@@ -16,6 +16,9 @@ use super::ticket::Ticket;
 
 const NAME_RULE: &str = "self.metadata.name.size() <= 200";
 const NAME_MESSAGE: &str = "metadata.name must be at most 200 characters long";
+/// An RCA is named after its ticket: `<ticket>-<first 8 of its uid>`.
+const RCA_NAME_RULE: &str = "self.metadata.name.size() <= 209";
+const RCA_NAME_MESSAGE: &str = "metadata.name must be at most 209 characters long";
 const ARCHIVED_RULE: &str = "!has(oldSelf.status) || !has(oldSelf.status.archived) || !oldSelf.status.archived \
                              || self.spec == oldSelf.spec";
 const ARCHIVED_MESSAGE: &str =
@@ -26,10 +29,12 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut ticket = Ticket::crd();
     let mut policy = EscalationPolicy::crd();
     let mut rca = Rca::crd();
-    for crd in [&mut ticket, &mut policy, &mut rca] {
-        finish(crd, &[(NAME_RULE, NAME_MESSAGE)]);
-    }
-    finish(&mut ticket, &[(ARCHIVED_RULE, ARCHIVED_MESSAGE)]);
+    finish(
+        &mut ticket,
+        &[(NAME_RULE, NAME_MESSAGE), (ARCHIVED_RULE, ARCHIVED_MESSAGE)],
+    );
+    finish(&mut policy, &[(NAME_RULE, NAME_MESSAGE)]);
+    finish(&mut rca, &[(RCA_NAME_RULE, RCA_NAME_MESSAGE)]);
     vec![ticket, policy, rca]
 }
 

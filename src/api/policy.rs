@@ -326,6 +326,7 @@ pub struct ScopeItem {
 
 /// Kinds of ways to reach support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ChannelType {
     /// E-mail.
     Email,

@@ -24,6 +24,7 @@ use super::ticket_facts::is_false;
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum NotifyOn {
     /// A ticket is submitted.
     #[default]
@@ -53,6 +54,7 @@ pub enum NotifyOn {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = schema::word)]
 pub enum SummaryPart {
     /// Who was affected and how.
     Impact,
@@ -66,6 +68,7 @@ pub enum SummaryPart {
 
 /// Whether targets are promised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum Commitment {
     /// Targets only; no text says "guarantee" or "SLA".
     #[default]
@@ -126,6 +129,7 @@ impl Default for CommunicationPolicy {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = schema::word)]
 pub enum RcaSection {
     /// `spec.summary`.
     Summary,

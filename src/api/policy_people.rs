@@ -23,6 +23,7 @@ use super::time::Time;
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum Weekday {
     /// Monday.
     #[default]
@@ -77,6 +78,7 @@ pub struct Window {
 
 /// Kinds of services that messages leave by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ConnectorType {
     /// Signed JSON by HTTP POST.
     #[default]

@@ -10,6 +10,7 @@ use super::ticket_facts::is_false;
 
 /// Whether a severity pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum Paging {
     /// The chain runs.
     #[default]
@@ -85,6 +86,7 @@ pub struct ValidationPolicy {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum Tier {
     /// First line.
     Support,
@@ -98,6 +100,7 @@ pub enum Tier {
 
 /// What must hold for a step to notify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum StepCondition {
     /// Nobody has acknowledged.
     #[default]
@@ -227,6 +230,7 @@ fn five_minutes() -> Duration {
 
 /// What the end of an alert does to its ticket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum OnResolved {
     /// It resolves the ticket.
     #[default]

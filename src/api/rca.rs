@@ -46,9 +46,9 @@ use super::time::Time;
         json_path = ".metadata.creationTimestamp"
     ),
     printcolumn(
-        name = "Tickets",
+        name = "Ticket",
         type_ = "string",
-        json_path = ".spec.ticketRefs[*].name",
+        json_path = ".spec.ticketRefs[0].name",
         priority = 1
     ),
     printcolumn(
@@ -170,6 +170,7 @@ pub struct RcaImpact {
 
 /// How a root cause was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum RootCauseMethod {
     /// Asking why five times.
     FiveWhys,
@@ -212,6 +213,7 @@ pub struct RcaTimelineEntry {
 
 /// What a corrective action aims at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ActionType {
     /// That it cannot happen again.
     #[default]
@@ -228,6 +230,7 @@ pub enum ActionType {
 
 /// How far a corrective action has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ActionState {
     /// Not begun.
     #[default]
@@ -324,6 +327,7 @@ pub struct Waiver {
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum RcaPhase {
     /// Something is missing.
     #[default]

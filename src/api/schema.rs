@@ -9,6 +9,11 @@ const TOKEN: &str = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 const DNS_SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
+/// One of a closed list of words: it is explained where it is used, so the list itself says nothing.
+pub fn word(schema: &mut Schema) {
+    schema.remove("description");
+}
+
 /// A name within an object (step, contact, category ...): 1 to 63 letters, digits, `-`, `_`, `.`.
 pub fn name(schema: &mut Schema) {
     text(schema, 1, 63, Some(TOKEN));

@@ -29,6 +29,7 @@ use super::time::Time;
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum Severity {
     /// The least.
     Low,
@@ -43,6 +44,7 @@ pub enum Severity {
 
 /// Who may see a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum Audience {
     /// The team and its organisation.
     #[default]
@@ -281,6 +283,7 @@ pub struct PolicyRef {
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum KnowledgeKind {
     /// An article.
     #[default]
@@ -293,6 +296,7 @@ pub enum KnowledgeKind {
 
 /// How far a piece of knowledge has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum KnowledgeState {
     /// Yet to be written.
     #[default]
@@ -336,6 +340,7 @@ pub struct KnowledgeItem {
 
 /// Whether an alert fires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum SignalState {
     /// The alert fires.
     #[default]

@@ -11,6 +11,7 @@ use super::time::Time;
 
 /// The way an acknowledgement came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum Via {
     /// By kubectl or its plugin.
     Kubectl,
@@ -76,6 +77,7 @@ pub struct Assignment {
 
 /// Why a ticket waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum HoldReason {
     /// For the customer's answer.
     AwaitingCustomer,
@@ -192,6 +194,7 @@ pub struct Resolution {
 
 /// The customer's word on a resolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ValidationResult {
     /// It is solved.
     #[default]
@@ -221,6 +224,7 @@ pub struct Validation {
 
 /// Why a ticket is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum ClosureReason {
     /// Resolved, and validated where the policy asks for it.
     #[default]

@@ -9,6 +9,7 @@ use super::time::Time;
 
 /// How an escalation stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum EscalationState {
     /// Not started yet.
     #[default]
@@ -79,6 +80,7 @@ pub struct Escalation {
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum StepResult {
     /// It notified its targets.
     #[default]
@@ -110,6 +112,7 @@ pub struct StepRecord {
 
 /// How a delivery stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum DeliveryState {
     /// Written down, about to leave.
     #[default]

@@ -32,6 +32,7 @@ use super::time::Time;
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum Phase {
     /// Nobody has answered.
     #[default]
@@ -170,6 +171,7 @@ pub struct TicketStatus {
     Deserialize,
     JsonSchema,
 )]
+#[schemars(transform = schema::word)]
 pub enum PinRule {
     /// Named by the ticket, in its namespace.
     PolicyRef,
@@ -226,6 +228,7 @@ pub struct Targets {
 
 /// How a clock stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
 pub enum TargetState {
     /// The policy defines no target.
     #[default]
