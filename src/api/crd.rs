@@ -108,7 +108,9 @@ fn visit(schema: &mut JSONSchemaProps, change: &mut impl FnMut(&mut JSONSchemaPr
     match &mut schema.items {
         Some(JSONSchemaPropsOrArray::Schema(item)) => visit(item, change),
         Some(JSONSchemaPropsOrArray::Schemas(items)) => {
-            items.iter_mut().for_each(|item| visit(item, change))
+            for item in items {
+                visit(item, change);
+            }
         }
         None => {}
     }

@@ -11,6 +11,8 @@ use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::schema::DURATION;
+
 /// The longest duration: 8760 h, a year.
 pub const MAX_MILLIS: i64 = 8760 * HOUR;
 const HOUR: i64 = 60 * MINUTE;
@@ -195,7 +197,7 @@ impl JsonSchema for Duration {
         json_schema!({
             "type": "string",
             "maxLength": MAX_TEXT,
-            "pattern": "^([0-9]{1,6}(h|m|s|ms))+$",
+            "pattern": DURATION,
         })
     }
 }

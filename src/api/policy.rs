@@ -20,6 +20,7 @@ use super::ticket_facts::is_false;
 use super::time::Time;
 
 /// A team's support agreement: what it covers, how fast it answers, who is paged when, and what must follow.
+#[expect(clippy::duplicated_attributes, reason = "columns of a table are alike")]
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "firebell.dev",

@@ -10,6 +10,7 @@ use super::ticket::{Audience, KnowledgeItem};
 use super::time::Time;
 
 /// What people write in a root cause analysis.
+#[expect(clippy::duplicated_attributes, reason = "columns of a table are alike")]
 #[derive(
     CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
 )]

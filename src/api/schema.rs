@@ -5,6 +5,8 @@
 use schemars::Schema;
 use serde_json::{Value, json};
 
+/// What durations look like.
+pub(super) const DURATION: &str = "^([0-9]{1,6}(h|m|s|ms))+$";
 const TOKEN: &str = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 const DNS_SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
@@ -117,7 +119,7 @@ pub fn dates(schema: &mut Schema) {
             10,
             10,
             Some("^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"),
-        )
+        );
     });
     set(schema);
 }
@@ -195,7 +197,7 @@ pub fn rule_at(
         add_rule(
             schema,
             json!({"rule": rule, "message": message, "fieldPath": field}),
-        )
+        );
     }
 }
 
@@ -218,15 +220,16 @@ pub fn duration_between(min: &'static str, max: &'static str) -> impl Fn(&mut Sc
     move |schema| {
         let rule =
             format!("duration(self) >= duration('{min}') && duration(self) <= duration('{max}')");
-        duration_rule(
-            schema,
-            &rule,
-            &format!("must be at least {min} and at most {max}"),
-        );
+        let message = format!("must be at least {min} and at most {max}");
+        duration_rule(schema, &rule, &message);
     }
 }
 
-fn duration_rule(schema: &mut Schema, rule: &str, message: &str) {
+/// CEL's `duration()` fails on malformed and on enormous texts, with words of its own. The first are the pattern's to
+/// refuse, the second (10000h and more in one part) are too long in any case: neither reaches the conversion.
+fn duration_rule(schema: &mut Schema, within: &str, message: &str) {
+    let rule =
+        format!("!self.matches('{DURATION}') || (!self.matches('[1-9][0-9]{{4,5}}h') && {within})");
     add_rule(schema, json!({"rule": rule, "message": message}));
 }
 

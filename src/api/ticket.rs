@@ -54,6 +54,7 @@ pub enum Audience {
 }
 
 /// What people and tools declare about a ticket. The operator writes none of it.
+#[expect(clippy::duplicated_attributes, reason = "columns of a table are alike")]
 #[derive(
     CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
 )]
