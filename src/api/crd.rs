@@ -85,11 +85,18 @@ fn finish(crd: &mut CustomResourceDefinition, rules: &[(&str, &str)]) {
     }
 }
 
-/// Takes out what schemars says for other readers than the API server.
+/// Takes out what schemars says for other readers than the API server, and the line breaks of our source.
 fn tidy(root: &mut JSONSchemaProps) {
     visit(root, &mut |schema| {
         schema.nullable = None;
         schema.title = None;
+        if let Some(text) = &mut schema.description {
+            *text = text
+                .split("\n\n")
+                .map(|part| part.replace('\n', " "))
+                .collect::<Vec<_>>()
+                .join("\n\n");
+        }
         if let Some(values) = &mut schema.enum_ {
             values.retain(|value| value.0 != Value::Null);
         }

@@ -374,3 +374,114 @@ pub struct Channel {
     #[schemars(transform = schema::name)]
     pub calendar: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::{KnowledgeItem, OnExhausted, Step, TicketSpec, TicketStatus};
+
+    fn default_is_what_is_left_out<T: DeserializeOwned + Default + PartialEq + std::fmt::Debug>() {
+        let read: T = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(read, T::default());
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default_without_an_api_server() {
+        default_is_what_is_left_out::<EscalationPolicySpec>();
+        default_is_what_is_left_out::<DocumentInfo>();
+        default_is_what_is_left_out::<SignalPolicy>();
+        default_is_what_is_left_out::<OnExhausted>();
+        default_is_what_is_left_out::<CommunicationPolicy>();
+        default_is_what_is_left_out::<RcaPolicy>();
+        default_is_what_is_left_out::<KnowledgePolicy>();
+        let spec = EscalationPolicySpec::default();
+        assert_eq!(
+            (spec.priority, spec.default_severity),
+            (100, Severity::High)
+        );
+        assert_eq!(spec.signal.resolve_after.as_str(), "5m");
+        let connector: Connector =
+            serde_json::from_value(json!({"name": "", "type": "Webhook"})).unwrap();
+        assert_eq!(connector, Connector::default());
+        assert_eq!(connector.timeout.as_str(), "15s");
+        let step: Step = serde_json::from_value(json!({"name": ""})).unwrap();
+        assert_eq!(step, Step::default());
+    }
+
+    #[test]
+    fn a_newer_object_with_fields_we_do_not_know_still_decodes() {
+        let spec: TicketSpec =
+            serde_json::from_value(json!({"title": "t", "mood": "good"})).unwrap();
+        assert_eq!(spec.title, "t");
+        let spec: EscalationPolicySpec =
+            serde_json::from_value(json!({"steps": [{"name": "a", "mood": 1}]})).unwrap();
+        assert_eq!(spec.steps[0].name, "a");
+    }
+
+    #[test]
+    fn an_older_status_decodes_and_an_empty_one_writes_nothing() {
+        let status: TicketStatus = serde_json::from_value(json!({
+            "policy": {"name": "gold"},
+            "targets": {"response": {"state": "Met"}},
+            "escalation": {"state": "Running"},
+            "deliveries": [{"id": "x"}],
+            "handled": {"acknowledgement": {"hash": "h"}},
+            "timeline": [{"type": "Opened"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }))
+        .unwrap();
+        assert_eq!(status.escalation.unwrap().round, 0);
+        assert_eq!(
+            serde_json::to_value(TicketStatus::default()).unwrap(),
+            json!({})
+        );
+    }
+
+    #[test]
+    fn a_malformed_value_is_an_error_that_names_it() {
+        for (value, says) in [
+            (
+                json!({"steps": [{"name": "a", "after": "5m-3m"}]}),
+                "duration \"5m-3m\" must be whole numbers",
+            ),
+            (
+                json!({"steps": [{"name": "a", "after": "9999h"}]}),
+                "must be at most 8760h",
+            ),
+            (
+                json!({"suspend": {"untilTime": "soon", "by": "a"}}),
+                "\"soon\" must be an RFC 3339 time",
+            ),
+            (
+                json!({"defaultSeverity": "Urgent"}),
+                "unknown variant `Urgent`",
+            ),
+        ] {
+            let error = serde_json::from_value::<EscalationPolicySpec>(value)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_on_the_wire_are_those_of_the_contract() {
+        let item = KnowledgeItem {
+            title: "t".into(),
+            ..KnowledgeItem::default()
+        };
+        assert_eq!(
+            serde_json::to_value(item).unwrap(),
+            json!({"kind": "KnowledgeBase", "title": "t", "state": "Todo"})
+        );
+        let wire: Value = serde_json::to_value(EscalationPolicySpec::default()).unwrap();
+        let signal = json!({"onResolved": "Resolve", "resolveAfter": "5m"});
+        assert_eq!(
+            wire,
+            json!({"priority": 100, "defaultSeverity": "High", "signal": signal})
+        );
+    }
+}
