@@ -57,7 +57,7 @@ pub use ticket_facts::{
     HoldReason, Resolution, Triage, Update, Validation, ValidationResult, Via,
 };
 pub use ticket_progress::{
-    DeliveryRecord, DeliveryState, Escalation, EscalationState, StepRecord, StepResult,
+    DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, StepRecord, StepResult,
 };
 pub use ticket_status::{
     Communication, DuplicateVerdict, Handled, HoldSeen, Holding, Phase, PinRule, PolicyPin,

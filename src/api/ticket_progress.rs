@@ -28,6 +28,23 @@ pub enum EscalationState {
     NotPaged,
 }
 
+/// Why the chain started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
+pub enum StartReason {
+    /// The ticket was submitted.
+    #[default]
+    Opened,
+    /// Its severity was raised.
+    SeverityRaised,
+    /// It was reopened.
+    Reopened,
+    /// Its acknowledgement was taken back.
+    Revoked,
+    /// Its acknowledgement ran out.
+    Expired,
+}
+
 /// How far the escalation has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -66,6 +83,10 @@ pub struct Escalation {
     /// When this round started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
+    /// Why the present run of the chain started: Opened, SeverityRaised, Reopened, Revoked or Expired. Further rounds
+    /// of the same run keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_reason: Option<StartReason>,
     /// When the chain will be, or was, exhausted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exhaust_time: Option<Time>,
