@@ -109,7 +109,11 @@ impl Steered {
     /// Steers to a new offset from a local time on.
     fn steer(&mut self, local: i64, offset: i64) {
         let ahead = self.offset + self.owed(local) - offset;
-        *self = Self { offset, slow_from: local, slow_left: ahead.max(0) };
+        *self = Self {
+            offset,
+            slow_from: local,
+            slow_left: ahead.max(0),
+        };
     }
 }
 
@@ -146,9 +150,20 @@ impl OperatorClock {
     /// Anchors to the wall clock of this moment.
     pub fn start() -> Self {
         let offset = nanos(Timestamp::now());
-        let steered = Steered { offset, slow_from: 0, slow_left: 0 };
-        let inner = Inner { bounds: Bounds::default(), steered, disciplined: false };
-        Self { start: Instant::now(), inner: Arc::new(Mutex::new(inner)) }
+        let steered = Steered {
+            offset,
+            slow_from: 0,
+            slow_left: 0,
+        };
+        let inner = Inner {
+            bounds: Bounds::default(),
+            steered,
+            disciplined: false,
+        };
+        Self {
+            start: Instant::now(),
+            inner: Arc::new(Mutex::new(inner)),
+        }
     }
 
     /// Takes in an answer of the API server: when the request left, when the answer's head came, its `Date`.
@@ -162,16 +177,27 @@ impl OperatorClock {
             inner.steered.steer(local, wanted);
         } else {
             // Nobody has asked for the time before the first answer: this one may go back.
-            inner.steered = Steered { offset: wanted, slow_from: local, slow_left: 0 };
+            inner.steered = Steered {
+                offset: wanted,
+                slow_from: local,
+                slow_left: 0,
+            };
             inner.disciplined = true;
         }
         let ahead = nanos(Timestamp::now()) - inner.steered.read(local);
-        Discipline { wall_ahead: SignedDuration::from_nanos(ahead), wall_disagrees: ahead.abs() > WALL_TOLERANCE }
+        Discipline {
+            wall_ahead: SignedDuration::from_nanos(ahead),
+            wall_disagrees: ahead.abs() > WALL_TOLERANCE,
+        }
     }
 
     /// Whether the API server's clock is known to 0.1 s.
     pub fn is_accurate(&self) -> bool {
-        self.inner.lock().bounds.width().is_some_and(|width| width <= GOOD_WIDTH)
+        self.inner
+            .lock()
+            .bounds
+            .width()
+            .is_some_and(|width| width <= GOOD_WIDTH)
     }
 
     fn local(&self, at: Instant) -> i64 {
@@ -212,7 +238,11 @@ mod tests {
             let sent = turn * 170 * MS;
             bounds.observe(sent, sent + 5 * MS, date(sent + 2 * MS, offset));
         }
-        assert!(bounds.width().unwrap() <= GOOD_WIDTH, "{:?}", bounds.width());
+        assert!(
+            bounds.width().unwrap() <= GOOD_WIDTH,
+            "{:?}",
+            bounds.width()
+        );
         assert!((bounds.offset(0) - offset).abs() <= 100 * MS);
     }
 
@@ -220,7 +250,10 @@ mod tests {
     fn an_offset_that_is_possible_is_kept() {
         let mut bounds = Bounds::default();
         bounds.observe(0, MS, 10 * SECOND);
-        assert_eq!(bounds.offset(10 * SECOND + 300 * MS), 10 * SECOND + 300 * MS);
+        assert_eq!(
+            bounds.offset(10 * SECOND + 300 * MS),
+            10 * SECOND + 300 * MS
+        );
         assert_ne!(bounds.offset(12 * SECOND), 12 * SECOND);
     }
 
@@ -249,7 +282,11 @@ mod tests {
 
     #[test]
     fn a_correction_backward_is_walked_at_half_speed() {
-        let mut clock = Steered { offset: 10 * SECOND, slow_from: 0, slow_left: 0 };
+        let mut clock = Steered {
+            offset: 10 * SECOND,
+            slow_from: 0,
+            slow_left: 0,
+        };
         clock.steer(0, 8 * SECOND);
         assert_eq!(clock.read(0), 10 * SECOND);
         assert_eq!(clock.read(2 * SECOND), 11 * SECOND);

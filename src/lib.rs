@@ -3,3 +3,6 @@
 
 pub mod api;
 pub mod clock;
+
+#[cfg(feature = "testkit")]
+pub mod testkit;

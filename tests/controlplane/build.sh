@@ -2,6 +2,7 @@
 # Builds the control plane for tests and demo (etcd, kube-apiserver, kube-controller-manager, kubectl and a
 # real Helm) from the Go modules pinned in this folder, once per pin, into the user's cache folder.
 # Prints the folder with the binaries as its last line; everything else goes to standard error.
+# With --print-folder it builds nothing and prints the folder only: the one place that knows where it is.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -16,10 +17,22 @@ if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
   exit 0
 fi
 
-command -v go >/dev/null || { echo "Go is needed to build the control plane: install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl." >&2; exit 1; }
-pin=$(cat "$here/go.mod" "$here/go.sum" "$here/helm/go.mod" "$here/helm/go.sum" | sha256sum | cut -c1-16)
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
+pin=$(cat "$here/go.mod" "$here/go.sum" "$here/helm/go.mod" "$here/helm/go.sum" | sha256 | cut -c1-16)
 out=${XDG_CACHE_HOME:-$HOME/.cache}/firebell/controlplane/$pin
+if [ "${1:-}" = --print-folder ]; then
+  echo "$out"
+  exit 0
+fi
+
+command -v go >/dev/null || { echo "Go is needed to build the control plane: install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl." >&2; exit 1; }
 mkdir -p "$out"
+# One build at a time; a second one waits and then finds everything done.
+if command -v flock >/dev/null; then
+  exec 9>"$out/.lock"
+  flock -n 9 || { echo "controlplane: another build is filling $out; waiting for it ..." >&2; flock 9; }
+fi
+trap 'rm -f "$out"/.*."$$"' EXIT
 
 kubernetes=$(cd "$here" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
 minor=${kubernetes#v1.}; minor=${minor%%.*}

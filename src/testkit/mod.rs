@@ -1,0 +1,16 @@
+//! What tests, demo and benches need: a real control plane, a receiver that records what it was sent and can
+//! misbehave, certificates of a throwaway CA. Behind the feature `testkit`, never part of the product.
+
+pub mod audit;
+pub mod certificates;
+pub mod controlplane;
+mod eventually;
+pub mod process;
+
+pub use eventually::{TimedOut, eventually};
+
+/// Installs the one TLS provider of this process (ring). Further calls change nothing.
+pub fn crypto() {
+    // Err means that a provider stands already, which is all that is wanted.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+}
