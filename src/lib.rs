@@ -3,6 +3,11 @@
 
 pub mod api;
 pub mod clock;
+pub mod connectors;
+/// What tickets and policies mean.
+pub mod domain {
+    pub mod delivery;
+}
 
 #[cfg(feature = "testkit")]
 pub mod testkit;
