@@ -26,7 +26,10 @@ pub struct SystemLookup;
 #[async_trait]
 impl Lookup for SystemLookup {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+        Ok(tokio::net::lookup_host((host, 0))
+            .await?
+            .map(|address| address.ip())
+            .collect())
     }
 }
 
@@ -117,7 +120,10 @@ pub struct Guard {
 impl Guard {
     /// A guard that lets `allowed` networks through besides the public ones.
     pub fn new(allowed: Vec<IpNet>, lookup: Arc<dyn Lookup>) -> Self {
-        Self { allowed: allowed.into(), lookup }
+        Self {
+            allowed: allowed.into(),
+            lookup,
+        }
     }
 
     /// Resolves `host` (a name or an IP literal, without brackets) once and vets **every** address: one bad address
@@ -125,12 +131,19 @@ impl Guard {
     pub async fn resolve(&self, host: &str, reach: Reach) -> Result<Vec<IpAddr>, AddressError> {
         let addresses = match host.parse::<IpAddr>() {
             Ok(literal) => vec![literal],
-            Err(_) => self.lookup.addresses(host).await.map_err(|error| AddressError::Unknown(Some(error)))?,
+            Err(_) => self
+                .lookup
+                .addresses(host)
+                .await
+                .map_err(|error| AddressError::Unknown(Some(error)))?,
         };
         if addresses.is_empty() {
             return Err(AddressError::Unknown(None));
         }
-        addresses.into_iter().map(|address| self.vet(address, reach)).collect()
+        addresses
+            .into_iter()
+            .map(|address| self.vet(address, reach))
+            .collect()
     }
 
     /// Vets one address and gives back its plain form (v4-mapped ones become IPv4).
@@ -140,7 +153,9 @@ impl Guard {
             return Ok(plain);
         }
         match (refused(plain), reach) {
-            (Some(range), Reach::PublicOrAllowed | Reach::AllowedOnly) => Err(AddressError::NotPublic(range)),
+            (Some(range), Reach::PublicOrAllowed | Reach::AllowedOnly) => {
+                Err(AddressError::NotPublic(range))
+            }
             (None, Reach::AllowedOnly) => Err(AddressError::PlainOutside),
             (None, Reach::PublicOrAllowed) => Ok(plain),
         }
@@ -163,7 +178,9 @@ fn refused_v4(address: Ipv4Addr) -> Option<Range> {
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Some(Range::Private),
         [100, 64..=127, ..] => Some(Range::CarrierNat),
         [169, 254, ..] => Some(Range::LinkLocal),
-        [192, 0, 2, _] | [198, 18..=19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => Some(Range::Documentation),
+        [192, 0, 2, _] | [198, 18..=19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
+            Some(Range::Documentation)
+        }
         [192, 0, 0, _] | [192, 88, 99, _] => Some(Range::Reserved),
         [224..=239, ..] | [255, 255, 255, 255] => Some(Range::Multicast),
         [240..=255, ..] => Some(Range::Reserved),
@@ -179,12 +196,16 @@ fn refused_v6(address: Ipv6Addr) -> Option<Range> {
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(Range::Loopback),
         // v4-compatible, v4-translated
         [0, 0, 0, 0, 0, 0, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] => Some(Range::Embedded),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => refused_v4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low))),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => refused_v4(Ipv4Addr::from_bits(
+            (u32::from(high) << 16) | u32::from(low),
+        )),
         // NAT64 of local use, Teredo, 6to4
         [0x64, 0xff9b, ..] | [0x2001, 0, ..] | [0x2002, ..] => Some(Range::Embedded),
         // ISATAP carries an IPv4 address in the interface part of any prefix
         [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => Some(Range::Embedded),
-        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 2, 0, ..] => Some(Range::Documentation),
+        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 2, 0, ..] => {
+            Some(Range::Documentation)
+        }
         [0x2001, 0..=0x1ff, ..] => Some(Range::Reserved),
         [0x2000..=0x3fff, ..] => None,
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Some(Range::Private),

@@ -67,7 +67,9 @@ pub enum HttpError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// The receiver's certificate or its TLS is bad.
-    #[error("the receiver's TLS is not acceptable ({0}); its certificate must be valid, for this host, by a known CA")]
+    #[error(
+        "the receiver's TLS is not acceptable ({0}); its certificate must be valid, for this host, by a known CA"
+    )]
     Tls(String),
     /// No answer within the limit.
     #[error("no answer within {} s", .0.as_secs_f64())]
@@ -117,7 +119,10 @@ impl HttpClient {
     }
 
     /// A client with a resolver of the caller's.
-    pub fn with_lookup(options: &HttpOptions, lookup: Arc<dyn Lookup>) -> Result<Self, HttpSetupError> {
+    pub fn with_lookup(
+        options: &HttpOptions,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, HttpSetupError> {
         // A no-op where the process has chosen its provider already, as `main` does.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard::new(options.allowed_networks.clone(), lookup);
@@ -138,7 +143,13 @@ impl HttpClient {
 
     /// Sends `body` to `url` and gives back the answer, whatever its status. The whole exchange, name lookup included,
     /// takes at most `limit`.
-    pub async fn post(&self, url: &str, headers: HeaderMap, body: Bytes, limit: Duration) -> Result<Answer, HttpError> {
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Answer, HttpError> {
         let (url, client) = self.admit(url)?;
         let request = client.post(url).headers(headers).body(body).send();
         match tokio::time::timeout(limit, request).await {
@@ -171,9 +182,12 @@ impl HttpClient {
 
 /// Reads what a person wrote as URL. Credentials in it are refused: they would end up in places that show addresses.
 fn read_url(text: &str) -> Result<Url, HttpError> {
-    let url = Url::parse(text.trim()).map_err(|_| HttpError::Url("a complete URL such as `https://host/path`"))?;
+    let url = Url::parse(text.trim())
+        .map_err(|_| HttpError::Url("a complete URL such as `https://host/path`"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(HttpError::Url("a URL without user name and password; put a `token` into the Secret instead"));
+        return Err(HttpError::Url(
+            "a URL without user name and password; put a `token` into the Secret instead",
+        ));
     }
     Ok(url)
 }
@@ -188,7 +202,10 @@ fn client_builder(guard: &Guard, reach: Reach) -> reqwest::ClientBuilder {
         .referer(false)
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(60))
-        .dns_resolver(VettingResolver { guard: guard.clone(), reach })
+        .dns_resolver(VettingResolver {
+            guard: guard.clone(),
+            reach,
+        })
 }
 
 /// The `https` client. A machine without CA certificates gets one that trusts nobody, so that receivers inside the
@@ -205,7 +222,10 @@ fn protected_client(guard: &Guard, extra_ca_pem: Option<&[u8]>) -> Result<Client
     if certificates.is_empty() {
         return Err(HttpSetupError::ExtraCaEmpty);
     }
-    builder().tls_certs_merge(certificates).build().map_err(HttpSetupError::ExtraCa)
+    builder()
+        .tls_certs_merge(certificates)
+        .build()
+        .map_err(HttpSetupError::ExtraCa)
 }
 
 /// Hands the vetted addresses, and no others, to the connector.
@@ -219,7 +239,11 @@ impl Resolve for VettingResolver {
         let (guard, reach) = (self.guard.clone(), self.reach);
         Box::pin(async move {
             let addresses = guard.resolve(name.as_str(), reach).await?;
-            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
+            let addresses: Addrs = Box::new(
+                addresses
+                    .into_iter()
+                    .map(|address| SocketAddr::new(address, 0)),
+            );
             Ok(addresses)
         })
     }
@@ -265,14 +289,18 @@ fn classify_tls(error: &rustls::Error) -> HttpError {
         Error::AlertReceived(AlertDescription::InternalError | AlertDescription::UserCanceled) => {
             return HttpError::Broken("the receiver broke off the TLS handshake");
         }
-        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => "certificate expired",
-        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            "certificate not valid yet"
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "certificate expired",
+        Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "certificate not valid yet",
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "certificate for another host",
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "certificate by an unknown CA"
         }
-        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-            "certificate for another host"
-        }
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => "certificate by an unknown CA",
         Error::InvalidCertificate(_) => "certificate invalid",
         Error::InvalidMessage(_) => "it does not speak TLS",
         Error::AlertReceived(_) => "it refused the handshake",
@@ -299,7 +327,11 @@ async fn read_answer(mut response: reqwest::Response) -> Answer {
     };
     // Running out of time here only costs the connection.
     let _ = tokio::time::timeout(DRAIN_TIME, drain).await;
-    Answer { status, retry_after, excerpt: sanitise(&kept) }
+    Answer {
+        status,
+        retry_after,
+        excerpt: sanitise(&kept),
+    }
 }
 
 /// Reads `Retry-After`: seconds, or a date measured against the receiver's own `Date`.
@@ -314,14 +346,20 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text.trim())
+        .ok()
 }
 
 /// Text that is safe to hold: valid UTF-8 of at most [`EXCERPT_BYTES`], control and bidirectional characters replaced.
 pub fn sanitise(bytes: &[u8]) -> String {
     let mut text = String::new();
     for symbol in String::from_utf8_lossy(bytes).chars() {
-        let symbol = if is_unsafe_to_show(symbol) { ' ' } else { symbol };
+        let symbol = if is_unsafe_to_show(symbol) {
+            ' '
+        } else {
+            symbol
+        };
         if text.len() + symbol.len_utf8() > EXCERPT_BYTES {
             break;
         }

@@ -65,8 +65,18 @@ pub struct SecretValues {
 impl SecretValues {
     /// The values of the Secret `name`, as bytes by key.
     pub fn new(name: &str, data: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok().map(|text| SecretString::from(text.trim()));
-        Self { name: name.to_owned(), values: data.into_iter().map(|(key, bytes)| (key, text(bytes))).collect() }
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes)
+                .ok()
+                .map(|text| SecretString::from(text.trim()))
+        };
+        Self {
+            name: name.to_owned(),
+            values: data
+                .into_iter()
+                .map(|(key, bytes)| (key, text(bytes)))
+                .collect(),
+        }
     }
 
     /// The value of `key`, if the Secret has it and it is not empty.
@@ -74,7 +84,10 @@ impl SecretValues {
         use secrecy::ExposeSecret;
         match self.values.get(key) {
             Some(Some(value)) => Ok(Some(value).filter(|value| !value.expose_secret().is_empty())),
-            Some(None) => Err(SecretError::NotText { name: self.name.clone(), key: key.to_owned() }),
+            Some(None) => Err(SecretError::NotText {
+                name: self.name.clone(),
+                key: key.to_owned(),
+            }),
             None => Ok(None),
         }
     }
@@ -107,11 +120,19 @@ impl SecretSource for ClusterSecrets {
         let name_of = || name.to_owned();
         match tokio::time::timeout(GET_TIMEOUT, secrets.get(name)).await {
             Ok(Ok(secret)) => {
-                let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0));
+                let data = secret
+                    .data
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(key, value)| (key, value.0));
                 Ok(Arc::new(SecretValues::new(name, data)))
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(SecretError::Missing { name: name_of() }),
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => Err(SecretError::Forbidden { name: name_of() }),
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
+                Err(SecretError::Missing { name: name_of() })
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+                Err(SecretError::Forbidden { name: name_of() })
+            }
             Ok(Err(_)) | Err(_) => Err(SecretError::Unreachable { name: name_of() }),
         }
     }
@@ -128,21 +149,36 @@ type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Result<Arc<SecretValues>, Se
 impl<S: SecretSource> BriefSecrets<S> {
     /// Keeps what `source` gives.
     pub fn new(source: S) -> Self {
-        Self { source, slots: Mutex::default() }
+        Self {
+            source,
+            slots: Mutex::default(),
+        }
     }
 
     /// The slot of a Secret; drops the slots nobody uses and whose content is too old, so that values do not linger.
     fn slot(&self, namespace: &str, name: &str) -> Slot {
         let mut slots = self.slots.lock();
         slots.retain(|_, slot| {
-            Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|content| content.as_ref().is_some_and(is_young))
+            Arc::strong_count(slot) > 1
+                || slot
+                    .try_lock()
+                    .is_ok_and(|content| content.as_ref().is_some_and(is_young))
         });
-        Arc::clone(slots.entry((namespace.to_owned(), name.to_owned())).or_default())
+        Arc::clone(
+            slots
+                .entry((namespace.to_owned(), name.to_owned()))
+                .or_default(),
+        )
     }
 }
 
 fn is_young((since, result): &(Instant, Result<Arc<SecretValues>, SecretError>)) -> bool {
-    since.elapsed() < if result.is_ok() { MAX_AGE } else { MAX_FAILURE_AGE }
+    since.elapsed()
+        < if result.is_ok() {
+            MAX_AGE
+        } else {
+            MAX_FAILURE_AGE
+        }
 }
 
 #[async_trait]

@@ -13,7 +13,10 @@ impl Lookup for Table {
 
 fn guard(allowed: &[&str], answers: &[&str]) -> Guard {
     let answers = answers.iter().map(|text| text.parse().unwrap()).collect();
-    Guard::new(allowed.iter().map(|text| text.parse().unwrap()).collect(), Arc::new(Table(answers)))
+    Guard::new(
+        allowed.iter().map(|text| text.parse().unwrap()).collect(),
+        Arc::new(Table(answers)),
+    )
 }
 
 #[rstest]
@@ -68,9 +71,17 @@ fn guard(allowed: &[&str], answers: &[&str]) -> Guard {
 #[case("100::1", Range::Reserved)]
 #[case("4000::1", Range::Reserved)]
 #[case("5f00::1", Range::Reserved)]
-fn an_address_that_is_not_public_is_refused_with_its_kind(#[case] address: IpAddr, #[case] range: Range) {
-    let refusal = guard(&[], &[]).vet(address, Reach::PublicOrAllowed).unwrap_err();
-    assert!(matches!(refusal, AddressError::NotPublic(found) if found == range), "{refusal:?}");
+fn an_address_that_is_not_public_is_refused_with_its_kind(
+    #[case] address: IpAddr,
+    #[case] range: Range,
+) {
+    let refusal = guard(&[], &[])
+        .vet(address, Reach::PublicOrAllowed)
+        .unwrap_err();
+    assert!(
+        matches!(refusal, AddressError::NotPublic(found) if found == range),
+        "{refusal:?}"
+    );
     assert!(refusal.is_final());
 }
 
@@ -84,9 +95,19 @@ fn an_address_that_is_not_public_is_refused_with_its_kind(#[case] address: IpAdd
 #[case("2001:4860:4860::8888", "2001:4860:4860::8888")]
 #[case("64:ff9b::8.8.8.8", "64:ff9b::8.8.8.8")]
 fn a_public_address_passes_in_its_plain_form(#[case] address: IpAddr, #[case] plain: IpAddr) {
-    assert_eq!(guard(&[], &[]).vet(address, Reach::PublicOrAllowed).unwrap(), plain);
-    let refusal = guard(&[], &[]).vet(address, Reach::AllowedOnly).unwrap_err();
-    assert!(matches!(refusal, AddressError::PlainOutside), "plain http stays inside: {refusal:?}");
+    assert_eq!(
+        guard(&[], &[])
+            .vet(address, Reach::PublicOrAllowed)
+            .unwrap(),
+        plain
+    );
+    let refusal = guard(&[], &[])
+        .vet(address, Reach::AllowedOnly)
+        .unwrap_err();
+    assert!(
+        matches!(refusal, AddressError::PlainOutside),
+        "plain http stays inside: {refusal:?}"
+    );
 }
 
 #[rstest]
@@ -105,17 +126,33 @@ fn an_allowed_network_opens_itself_and_nothing_beside(#[case] address: IpAddr, #
 
 #[tokio::test]
 async fn one_bad_address_among_good_ones_spoils_the_name() {
-    let refusal = guard(&[], &["8.8.8.8", "10.0.0.1"]).resolve("mixed.example", Reach::PublicOrAllowed).await.unwrap_err();
+    let refusal = guard(&[], &["8.8.8.8", "10.0.0.1"])
+        .resolve("mixed.example", Reach::PublicOrAllowed)
+        .await
+        .unwrap_err();
     assert!(matches!(refusal, AddressError::NotPublic(Range::Private)));
     let mixed = guard(&["10.0.0.0/8"], &["8.8.8.8", "10.0.0.1"]);
-    assert_eq!(mixed.resolve("mixed.example", Reach::PublicOrAllowed).await.unwrap().len(), 2);
-    let refusal = mixed.resolve("mixed.example", Reach::AllowedOnly).await.unwrap_err();
+    assert_eq!(
+        mixed
+            .resolve("mixed.example", Reach::PublicOrAllowed)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+    let refusal = mixed
+        .resolve("mixed.example", Reach::AllowedOnly)
+        .await
+        .unwrap_err();
     assert!(matches!(refusal, AddressError::PlainOutside));
 }
 
 #[tokio::test]
 async fn a_name_without_address_may_have_one_later() {
-    let refusal = guard(&[], &[]).resolve("nowhere.example", Reach::PublicOrAllowed).await.unwrap_err();
+    let refusal = guard(&[], &[])
+        .resolve("nowhere.example", Reach::PublicOrAllowed)
+        .await
+        .unwrap_err();
     assert!(matches!(refusal, AddressError::Unknown(None)));
     assert!(!refusal.is_final());
 }
@@ -123,6 +160,11 @@ async fn a_name_without_address_may_have_one_later() {
 #[tokio::test]
 async fn a_literal_is_vetted_without_asking_the_resolver() {
     let lying = guard(&[], &["8.8.8.8"]);
-    assert!(lying.resolve("127.0.0.1", Reach::PublicOrAllowed).await.is_err());
+    assert!(
+        lying
+            .resolve("127.0.0.1", Reach::PublicOrAllowed)
+            .await
+            .is_err()
+    );
     assert!(lying.resolve("::1", Reach::PublicOrAllowed).await.is_err());
 }

@@ -35,11 +35,20 @@ fn client(allowed: &[&str], answers: &[&str]) -> HttpClient {
         extra_ca_pem: None,
     };
     let answers = answers.iter().map(|text| text.parse().unwrap()).collect();
-    HttpClient::with_lookup(&options, Arc::new(Names { answers, asked: AtomicUsize::new(0) })).unwrap()
+    HttpClient::with_lookup(
+        &options,
+        Arc::new(Names {
+            answers,
+            asked: AtomicUsize::new(0),
+        }),
+    )
+    .unwrap()
 }
 
 async fn post_to(client: &HttpClient, url: &str) -> Result<Answer, HttpError> {
-    client.post(url, HeaderMap::new(), Bytes::from_static(b"{}"), LIMIT).await
+    client
+        .post(url, HeaderMap::new(), Bytes::from_static(b"{}"), LIMIT)
+        .await
 }
 
 /// A server of the test; gives its port.
@@ -125,9 +134,16 @@ async fn raw(answer: &'static [u8]) -> u16 {
 #[case::fragment("https://127.0.0.1#@public.example/")]
 #[case::question("https://127.0.0.1?@public.example/")]
 #[tokio::test]
-async fn a_hostile_spelling_of_an_inner_address_is_refused_for_good_by_the_vetting(#[case] url: &str) {
-    let error = post_to(&client(&[], &["127.0.0.1"]), url).await.unwrap_err();
-    assert!(matches!(error, HttpError::Address(AddressError::NotPublic(_))), "{url}: {error:?}");
+async fn a_hostile_spelling_of_an_inner_address_is_refused_for_good_by_the_vetting(
+    #[case] url: &str,
+) {
+    let error = post_to(&client(&[], &["127.0.0.1"]), url)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, HttpError::Address(AddressError::NotPublic(_))),
+        "{url}: {error:?}"
+    );
     assert!(error.is_final());
 }
 
@@ -149,28 +165,49 @@ async fn a_hostile_spelling_of_an_inner_address_is_refused_for_good_by_the_vetti
 #[case::overflow("https://4294967296/")]
 #[case::nul("https://public\0.example/")]
 #[tokio::test]
-async fn what_is_no_plain_web_address_is_refused_for_good_before_anything_is_resolved(#[case] url: &str) {
+async fn what_is_no_plain_web_address_is_refused_for_good_before_anything_is_resolved(
+    #[case] url: &str,
+) {
     let names = Arc::new(Names::default());
     let client = HttpClient::with_lookup(&HttpOptions::default(), names.clone()).unwrap();
     let error = post_to(&client, url).await.unwrap_err();
     assert!(matches!(error, HttpError::Url(_)), "{url}: {error:?}");
     assert!(error.is_final());
     assert_eq!(names.asked.load(Ordering::SeqCst), 0);
-    assert!(url.is_empty() || !error.to_string().contains(url), "an error never shows the address");
+    assert!(
+        url.is_empty() || !error.to_string().contains(url),
+        "an error never shows the address"
+    );
 }
 
 #[tokio::test]
 async fn plain_http_to_a_public_address_is_refused_by_name_and_by_literal() {
     for url in ["http://public.example/", "http://8.8.8.8/"] {
-        let error = post_to(&client(&["10.0.0.0/8"], &["8.8.8.8"]), url).await.unwrap_err();
-        assert!(matches!(error, HttpError::Address(AddressError::PlainOutside)), "{error:?}");
+        let error = post_to(&client(&["10.0.0.0/8"], &["8.8.8.8"]), url)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, HttpError::Address(AddressError::PlainOutside)),
+            "{error:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_name_with_one_inner_address_among_public_ones_is_refused() {
-    let error = post_to(&client(&[], &["8.8.8.8", "10.0.0.1"]), "https://mixed.example/").await.unwrap_err();
-    assert!(matches!(error, HttpError::Address(AddressError::NotPublic(Range::Private))), "{error:?}");
+    let error = post_to(
+        &client(&[], &["8.8.8.8", "10.0.0.1"]),
+        "https://mixed.example/",
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            HttpError::Address(AddressError::NotPublic(Range::Private))
+        ),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -180,7 +217,9 @@ async fn the_vetted_address_is_called_under_the_original_name_and_its_connection
     let port = listener.local_addr().unwrap().port();
     let router = Router::new().route(
         "/hook",
-        post(|headers: HeaderMap| async move { headers[header::HOST].to_str().unwrap().to_owned() }),
+        post(
+            |headers: HeaderMap| async move { headers[header::HOST].to_str().unwrap().to_owned() },
+        ),
     );
     let counted = axum::serve::ListenerExt::tap_io(listener, {
         let connections = connections.clone();
@@ -192,35 +231,65 @@ async fn the_vetted_address_is_called_under_the_original_name_and_its_connection
 
     let client = client(&["127.0.0.0/8"], &["127.0.0.1"]);
     for _ in 0..20 {
-        let answer = post_to(&client, &format!("http://hook.example:{port}/hook")).await.unwrap();
-        assert_eq!((answer.status, answer.excerpt), (StatusCode::OK, format!("hook.example:{port}")));
+        let answer = post_to(&client, &format!("http://hook.example:{port}/hook"))
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.excerpt),
+            (StatusCode::OK, format!("hook.example:{port}"))
+        );
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let router = Router::new().route("/", post(|| async { (StatusCode::FOUND, [(header::LOCATION, "/inner")]) })).route(
-        "/inner",
-        axum::routing::any(|| async { "followed" }),
-    );
+    let router = Router::new()
+        .route(
+            "/",
+            post(|| async { (StatusCode::FOUND, [(header::LOCATION, "/inner")]) }),
+        )
+        .route("/inner", axum::routing::any(|| async { "followed" }));
     let port = serve(router).await;
-    let answer = post_to(&client(&["127.0.0.0/8"], &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap();
-    assert_eq!((answer.status, answer.excerpt.as_str()), (StatusCode::FOUND, ""));
+    let answer = post_to(
+        &client(&["127.0.0.0/8"], &[]),
+        &format!("http://127.0.0.1:{port}/"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (answer.status, answer.excerpt.as_str()),
+        (StatusCode::FOUND, "")
+    );
 }
 
 #[tokio::test]
 async fn of_a_ten_megabyte_answer_no_more_than_256_bytes_are_kept() {
-    let router = Router::new().route("/", post(|| async { (StatusCode::OK, vec![b'x'; 10 << 20]).into_response() }));
+    let router = Router::new().route(
+        "/",
+        post(|| async { (StatusCode::OK, vec![b'x'; 10 << 20]).into_response() }),
+    );
     let port = serve(router).await;
-    let answer = post_to(&client(&["127.0.0.0/8"], &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap();
+    let answer = post_to(
+        &client(&["127.0.0.0/8"], &[]),
+        &format!("http://127.0.0.1:{port}/"),
+    )
+    .await
+    .unwrap();
     assert_eq!(answer.excerpt.len(), EXCERPT_BYTES);
 }
 
 #[tokio::test]
 async fn the_status_counts_though_the_body_never_ends() {
-    let port = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n\xff\xfeabc\x1b[31m\xe2\x80\xaedef").await;
-    let answer = post_to(&client(&["127.0.0.0/8"], &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap();
+    let port =
+        raw(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n\xff\xfeabc\x1b[31m\xe2\x80\xaedef")
+            .await;
+    let answer = post_to(
+        &client(&["127.0.0.0/8"], &[]),
+        &format!("http://127.0.0.1:{port}/"),
+    )
+    .await
+    .unwrap();
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.excerpt, "\u{fffd}\u{fffd}abc [31m def");
 }
@@ -231,26 +300,50 @@ async fn a_silent_receiver_is_a_timeout_that_may_be_tried_again() {
     let client = client(&["127.0.0.0/8"], &[]);
     let limit = Duration::from_millis(200);
     let url = format!("http://127.0.0.1:{port}/secret-path");
-    let error = client.post(&url, HeaderMap::new(), Bytes::new(), limit).await.unwrap_err();
-    assert!(matches!(error, HttpError::Timeout(_)) && !error.is_final(), "{error:?}");
+    let error = client
+        .post(&url, HeaderMap::new(), Bytes::new(), limit)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, HttpError::Timeout(_)) && !error.is_final(),
+        "{error:?}"
+    );
     assert_eq!(error.to_string(), "no answer within 0.2 s");
 }
 
 #[tokio::test]
 async fn a_refused_connection_may_be_tried_again_and_says_nothing_of_the_address() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let url = format!("http://127.0.0.1:{port}/secret-path");
-    let error = post_to(&client(&["127.0.0.0/8"], &[]), &url).await.unwrap_err();
+    let error = post_to(&client(&["127.0.0.0/8"], &[]), &url)
+        .await
+        .unwrap_err();
     assert!(matches!(error, HttpError::Broken(_)) && !error.is_final());
     let shown = format!("{error} {error:?}");
-    assert!(!shown.contains("secret-path") && !shown.contains("127.0.0.1"), "{shown}");
+    assert!(
+        !shown.contains("secret-path") && !shown.contains("127.0.0.1"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
 async fn a_receiver_that_speaks_no_tls_under_https_is_refused_for_good() {
     let port = raw(b"HTTP/1.1 200 OK\r\n\r\n").await;
-    let error = post_to(&client(&["127.0.0.0/8"], &[]), &format!("https://127.0.0.1:{port}/")).await.unwrap_err();
-    assert!(matches!(error, HttpError::Tls(_)) && error.is_final(), "{error:?}");
+    let error = post_to(
+        &client(&["127.0.0.0/8"], &[]),
+        &format!("https://127.0.0.1:{port}/"),
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        matches!(error, HttpError::Tls(_)) && error.is_final(),
+        "{error:?}"
+    );
 }
 
 #[rstest]
@@ -261,16 +354,25 @@ async fn a_receiver_that_speaks_no_tls_under_https_is_refused_for_good() {
 #[case("soon", None)]
 #[case("-5", None)]
 #[case("99999999999999999999999", None)]
-fn retry_after_is_read_as_seconds_or_as_a_date_by_the_receivers_own_clock(#[case] value: &str, #[case] seconds: Option<u64>) {
+fn retry_after_is_read_as_seconds_or_as_a_date_by_the_receivers_own_clock(
+    #[case] value: &str,
+    #[case] seconds: Option<u64>,
+) {
     let mut headers = HeaderMap::new();
-    headers.insert(header::DATE, "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap());
+    headers.insert(
+        header::DATE,
+        "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap(),
+    );
     headers.insert(header::RETRY_AFTER, value.parse().unwrap());
     assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs));
 }
 
 #[test]
 fn what_is_kept_of_a_body_holds_no_control_or_bidirectional_characters_and_ends_on_a_character() {
-    assert_eq!(sanitise("a\u{202e}b\u{2066}c\r\nd\u{0}e\u{feff}f\u{7f}g".as_bytes()), "a b c  d e f g");
+    assert_eq!(
+        sanitise("a\u{202e}b\u{2066}c\r\nd\u{0}e\u{feff}f\u{7f}g".as_bytes()),
+        "a b c  d e f g"
+    );
     let long = sanitise("é".repeat(1000).as_bytes());
     assert_eq!(long, "é".repeat(EXCERPT_BYTES / 2));
 }
@@ -278,7 +380,13 @@ fn what_is_kept_of_a_body_holds_no_control_or_bidirectional_characters_and_ends_
 #[test]
 fn an_extra_ca_file_without_certificates_stops_the_start() {
     for pem in [&b""[..], b"no certificate"] {
-        let options = HttpOptions { allowed_networks: Vec::new(), extra_ca_pem: Some(pem.to_vec()) };
-        assert!(matches!(HttpClient::new(&options).err(), Some(HttpSetupError::ExtraCaEmpty)));
+        let options = HttpOptions {
+            allowed_networks: Vec::new(),
+            extra_ca_pem: Some(pem.to_vec()),
+        };
+        assert!(matches!(
+            HttpClient::new(&options).err(),
+            Some(HttpSetupError::ExtraCaEmpty)
+        ));
     }
 }

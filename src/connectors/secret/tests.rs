@@ -16,9 +16,14 @@ impl SecretSource for Arc<Counting> {
         self.gets.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(20)).await;
         if self.fails {
-            return Err(SecretError::Missing { name: name.to_owned() });
+            return Err(SecretError::Missing {
+                name: name.to_owned(),
+            });
         }
-        Ok(Arc::new(SecretValues::new(name, [("token".to_owned(), b"t0ps3cret\n".to_vec())])))
+        Ok(Arc::new(SecretValues::new(
+            name,
+            [("token".to_owned(), b"t0ps3cret\n".to_vec())],
+        )))
     }
 }
 
@@ -27,22 +32,37 @@ async fn a_thousand_reads_at_once_make_one_request_and_later_ones_a_fresh_one() 
     let counting = Arc::new(Counting::default());
     let secrets = BriefSecrets::new(Arc::clone(&counting));
     let reads = (0..1000).map(|_| secrets.get("team", "room"));
-    assert!(futures::future::join_all(reads).await.iter().all(Result::is_ok));
+    assert!(
+        futures::future::join_all(reads)
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
     assert_eq!(counting.gets.load(Ordering::SeqCst), 1);
 
     tokio::time::advance(MAX_AGE).await;
     secrets.get("team", "room").await.unwrap();
-    assert_eq!(counting.gets.load(Ordering::SeqCst), 2, "a value older than 2 s is never given out");
+    assert_eq!(
+        counting.gets.load(Ordering::SeqCst),
+        2,
+        "a value older than 2 s is never given out"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_secret_is_asked_for_again_after_half_a_second_and_never_mixed_up_between_namespaces() {
-    let counting = Arc::new(Counting { fails: true, ..Counting::default() });
+async fn a_missing_secret_is_asked_for_again_after_half_a_second_and_never_mixed_up_between_namespaces()
+ {
+    let counting = Arc::new(Counting {
+        fails: true,
+        ..Counting::default()
+    });
     let secrets = BriefSecrets::new(Arc::clone(&counting));
     for _ in 0..3 {
         assert_eq!(
             secrets.get("team", "room").await.unwrap_err(),
-            SecretError::Missing { name: "room".into() }
+            SecretError::Missing {
+                name: "room".into()
+            }
         );
     }
     assert_eq!(counting.gets.load(Ordering::SeqCst), 1);
@@ -74,9 +94,15 @@ fn values_lose_surrounding_white_space_and_never_show_in_debug_or_errors() {
             ("bytes".to_owned(), vec![0xff, 0xfe]),
         ],
     );
-    assert_eq!(values.get("token").unwrap().unwrap().expose_secret(), "t0ps3cret");
+    assert_eq!(
+        values.get("token").unwrap().unwrap().expose_secret(),
+        "t0ps3cret"
+    );
     assert!(values.get("empty").unwrap().is_none());
     assert!(values.get("absent").unwrap().is_none());
-    assert_eq!(values.get("bytes").unwrap_err().to_string(), "key \"bytes\" of Secret \"room\" must be UTF-8 text");
+    assert_eq!(
+        values.get("bytes").unwrap_err().to_string(),
+        "key \"bytes\" of Secret \"room\" must be UTF-8 text"
+    );
     assert!(!format!("{values:?}").contains("t0ps3cret"));
 }
