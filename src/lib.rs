@@ -3,11 +3,8 @@
 
 pub mod api;
 pub mod clock;
-pub mod connectors;
-/// What tickets and policies mean.
-pub mod domain {
-    pub mod delivery;
-}
+pub mod controller;
+pub mod domain;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -21,7 +21,11 @@ pub trait World {
 
     /// Writes a status under the resourceVersion of `seen` and returns what is seen afterwards.
     /// A conflict is an error of its class: look again, then ask again.
-    async fn commit(&mut self, seen: &Observed, patch: StatusPatch) -> Result<Observed, Self::Error>;
+    async fn commit(
+        &mut self,
+        seen: &Observed,
+        patch: StatusPatch,
+    ) -> Result<Observed, Self::Error>;
 }
 
 /// What one turn of the loop came to.
@@ -34,7 +38,11 @@ pub struct Rest {
 }
 
 /// Asks for decisions and carries them out until one says to wait.
-pub async fn drive<W: World>(world: &mut W, mut seen: Observed, settings: &Settings) -> Result<Rest, W::Error> {
+pub async fn drive<W: World>(
+    world: &mut W,
+    mut seen: Observed,
+    settings: &Settings,
+) -> Result<Rest, W::Error> {
     loop {
         match decide(&seen, settings, world.now()) {
             Next::Deliver(deliveries) => seen.outbox = world.deliver(&seen, deliveries).await,

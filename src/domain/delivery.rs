@@ -20,7 +20,13 @@ pub struct DeliveryId(String);
 impl DeliveryId {
     /// The id of a page or notice: SHA-256 over ticket uid, round, step name (or kind of the notice), repeat
     /// number (or cause of the notice) and target. No time, no randomness.
-    pub fn of(uid: &str, round: i64, step_or_kind: &str, repeat_or_cause: &str, target: &Target) -> Self {
+    pub fn of(
+        uid: &str,
+        round: i64,
+        step_or_kind: &str,
+        repeat_or_cause: &str,
+        target: &Target,
+    ) -> Self {
         let text = format!("{uid}\n{round}\n{step_or_kind}\n{repeat_or_cause}\n{target}");
         Self(hex32(text.as_bytes()))
     }
@@ -45,7 +51,11 @@ impl fmt::Display for DeliveryId {
 /// First 32 hex digits of the SHA-256 of `bytes`.
 pub fn hex32(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Who a delivery is for, never an address: `contact/NAME`, `connector/NAME` or `reporter`.
@@ -117,7 +127,9 @@ impl ValidWhile {
     /// Whether a delivery may still leave on a ticket that stands so.
     pub fn holds(self, standing: Standing) -> bool {
         match self {
-            Self::NotAcknowledged => !standing.acknowledged && !standing.resolved && !standing.closed,
+            Self::NotAcknowledged => {
+                !standing.acknowledged && !standing.resolved && !standing.closed
+            }
             Self::NotResolved => !standing.resolved && !standing.closed,
             Self::Open => !standing.closed,
             Self::Always => true,
@@ -263,6 +275,8 @@ pub enum Progress {
     },
     /// A receiver took it.
     Delivered {
+        /// When it was handed over.
+        since: Timestamp,
         /// When the receiver's answer came.
         time: Timestamp,
         /// Tries it took.
@@ -272,6 +286,8 @@ pub enum Progress {
     },
     /// No way took it.
     Failed {
+        /// When it was handed over.
+        since: Timestamp,
         /// When the last try ended.
         time: Timestamp,
         /// Tries it took.
@@ -286,6 +302,28 @@ pub enum Progress {
         /// When it was withheld.
         time: Timestamp,
     },
+}
+
+impl Progress {
+    /// When it was handed over; of a cancelled one, when it was withheld.
+    pub fn since(&self) -> Timestamp {
+        match self {
+            Self::InFlight { since, .. }
+            | Self::Delivered { since, .. }
+            | Self::Failed { since, .. } => *since,
+            Self::Cancelled { time } => *time,
+        }
+    }
+
+    /// When its final result came, if it has one.
+    pub fn ended(&self) -> Option<Timestamp> {
+        match self {
+            Self::InFlight { .. } => None,
+            Self::Delivered { time, .. } | Self::Failed { time, .. } | Self::Cancelled { time } => {
+                Some(*time)
+            }
+        }
+    }
 }
 
 /// Why a delivery failed.
@@ -306,7 +344,11 @@ mod tests {
 
     #[test]
     fn a_target_reads_back_what_it_writes() {
-        for target in [Target::Contact("alice".into()), Target::Connector("ops/room".into()), Target::Reporter] {
+        for target in [
+            Target::Contact("alice".into()),
+            Target::Connector("ops/room".into()),
+            Target::Reporter,
+        ] {
             assert_eq!(Target::parse(&target.to_string()), Some(target));
         }
         assert_eq!(Target::parse("pager/alice"), None);

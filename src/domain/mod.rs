@@ -1,7 +1,33 @@
 //! What a ticket, a policy and an RCA mean. Pure: values in, values out; no clock, no client, no randomness, no I/O.
+//!
+//! `decide` is the only door; `draft` says in which order the rooms are asked.
 
+pub mod calendar;
 pub mod decide;
 pub mod delivery;
+pub mod lifecycle;
 pub mod next;
 pub mod observed;
+pub mod people;
+pub mod policy;
+pub mod rota;
 pub mod selection;
+pub mod timeline;
+pub mod timetable;
+
+mod archiving;
+mod closing;
+mod conditions;
+mod deliveries;
+mod draft;
+mod duplicates;
+mod escalation;
+mod facts;
+mod message;
+mod notices;
+mod opening;
+mod pages;
+mod pinning;
+mod requests;
+mod targets;
+mod waiting;

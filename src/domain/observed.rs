@@ -55,6 +55,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { archive_after: jiff::SignedDuration::from_hours(24) }
+        Self {
+            archive_after: jiff::SignedDuration::from_hours(24),
+        }
     }
 }

@@ -31,7 +31,7 @@ pub struct LivePolicy {
 pub struct PolicyIndex {
     /// Policies by namespace and name.
     pub policies: BTreeMap<PolicyKey, LivePolicy>,
-    /// Stored valid specs by namespace and name of the ControllerRevision.
+    /// Stored valid specs by namespace and name of the `ControllerRevision`.
     pub revisions: BTreeMap<PolicyKey, Arc<ValidPolicy>>,
     /// Fallback namespace of shared policies (`--shared-policy-namespace`).
     pub shared_namespace: Option<String>,
@@ -55,15 +55,20 @@ pub struct Choice {
 impl PolicyIndex {
     /// The newest valid content of a policy that still exists.
     pub fn live(&self, namespace: &str, name: &str) -> Option<(&LivePolicy, &Arc<ValidPolicy>)> {
-        let policy = self.policies.get(&(namespace.to_owned(), name.to_owned()))?;
+        let policy = self
+            .policies
+            .get(&(namespace.to_owned(), name.to_owned()))?;
         let revision = policy.revision.as_ref()?;
-        let valid = self.revisions.get(&(namespace.to_owned(), revision.clone()))?;
+        let valid = self
+            .revisions
+            .get(&(namespace.to_owned(), revision.clone()))?;
         Some((policy, valid))
     }
 
     /// The content a ticket is pinned to.
     pub fn pinned(&self, pin: &PolicyPin) -> Option<&Arc<ValidPolicy>> {
-        self.revisions.get(&(pin.namespace.clone(), pin.revision.clone()))
+        self.revisions
+            .get(&(pin.namespace.clone(), pin.revision.clone()))
     }
 
     /// The policy that applies to a ticket now: `policyRef` (own namespace, else the shared one), else selector by
@@ -73,7 +78,13 @@ impl PolicyIndex {
         if let Some(wanted) = &ticket.spec.policy_ref {
             return self
                 .choice(own, &wanted.name, PinRule::PolicyRef)
-                .or_else(|| self.choice(self.shared_namespace.as_deref()?, &wanted.name, PinRule::SharedPolicyRef));
+                .or_else(|| {
+                    self.choice(
+                        self.shared_namespace.as_deref()?,
+                        &wanted.name,
+                        PinRule::SharedPolicyRef,
+                    )
+                });
         }
         self.by_selector(own, ticket)
             .or_else(|| self.default_of(own, PinRule::Default))
@@ -81,7 +92,7 @@ impl PolicyIndex {
     }
 
     /// Names of the default policies of a namespace, the one that counts first (oldest, then name).
-    pub fn defaults(&self, namespace: &str) -> Vec<&str> {
+    pub fn defaults<'a>(&'a self, namespace: &'a str) -> Vec<&'a str> {
         let mut found: Vec<(Option<Timestamp>, &str)> = self
             .of_namespace(namespace)
             .filter(|(_, valid, _)| valid.spec().default)
@@ -98,7 +109,10 @@ impl PolicyIndex {
         self.policies
             .range((namespace.to_owned(), String::new())..)
             .take_while(move |((ns, _), _)| ns == namespace)
-            .filter_map(|((ns, name), _)| self.live(ns, name).map(|(policy, valid)| (name.as_str(), valid, policy)))
+            .filter_map(|((ns, name), _)| {
+                self.live(ns, name)
+                    .map(|(policy, valid)| (name.as_str(), valid, policy))
+            })
     }
 
     fn choice(&self, namespace: &str, name: &str, rule: PinRule) -> Option<Choice> {
@@ -129,7 +143,9 @@ impl PolicyIndex {
 
 /// Whether a policy's selector takes a ticket: every part that is given must fit; an empty selector takes nothing.
 fn selects(policy: &ValidPolicy, ticket: &Ticket) -> bool {
-    let Some(selector) = &policy.spec().selector else { return false };
+    let Some(selector) = &policy.spec().selector else {
+        return false;
+    };
     let empty = selector.services.is_empty()
         && selector.categories.is_empty()
         && selector.severities.is_empty()
@@ -138,13 +154,21 @@ fn selects(policy: &ValidPolicy, ticket: &Ticket) -> bool {
         wanted.is_empty() || value.is_some_and(|value| wanted.contains(value))
     };
     let labels = ticket.metadata.labels.as_ref();
-    let severity = ticket.spec.severity.or_else(|| ticket.spec.signal.as_ref().and_then(|signal| signal.severity));
+    let severity = ticket.spec.severity.or_else(|| {
+        ticket
+            .spec
+            .signal
+            .as_ref()
+            .and_then(|signal| signal.severity)
+    });
     !empty
         && within(&selector.services, ticket.spec.service.as_ref())
         && within(&selector.categories, ticket.spec.category.as_ref())
-        && (selector.severities.is_empty() || severity.is_some_and(|level| selector.severities.contains(&level)))
-        && selector
-            .match_labels
-            .iter()
-            .all(|(key, value)| labels.and_then(|labels| labels.get(key)).is_some_and(|found| found == value))
+        && (selector.severities.is_empty()
+            || severity.is_some_and(|level| selector.severities.contains(&level)))
+        && selector.match_labels.iter().all(|(key, value)| {
+            labels
+                .and_then(|labels| labels.get(key))
+                .is_some_and(|found| found == value)
+        })
 }

@@ -20,7 +20,7 @@ use crate::testkit::certificates::{CertifiedKey, TestCa, signing_key_pair};
 use crate::testkit::process::{Process, RunFolder};
 
 /// How long a server may take until it serves; generous, because a machine may be busy with a build.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 const PORT_TRIES: u32 = 5;
 const POLL: Duration = Duration::from_millis(50);
 const LOG_LINES: usize = 20;

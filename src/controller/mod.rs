@@ -1,0 +1,2 @@
+//! Streams in, decisions, patches out.
+pub mod drive;

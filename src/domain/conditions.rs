@@ -1,0 +1,56 @@
+//! Conditions of a ticket: set in one place, so that time and generation always follow the same rule.
+
+use jiff::Timestamp;
+
+use crate::api::{Condition, ConditionStatus, Time};
+
+/// Sets a condition; its transition time changes only with its status.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    generation: Option<i64>,
+    now: Timestamp,
+    (type_, holds, reason): (&str, bool, &str),
+    message: &str,
+) {
+    let status = if holds {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::False
+    };
+    let message = super::timeline::cut(message, 512);
+    if let Some(known) = conditions.iter_mut().find(|known| known.type_ == type_) {
+        let unchanged =
+            known.status == status && known.reason == reason && known.message == message;
+        if unchanged {
+            return;
+        }
+        if known.status != status {
+            known.last_transition_time = Time(now);
+        }
+        known.status = status;
+        reason.clone_into(&mut known.reason);
+        known.message = message;
+        known.observed_generation = generation;
+        return;
+    }
+    conditions.push(Condition {
+        type_: type_.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: Time(now),
+        observed_generation: generation,
+    });
+}
+
+/// Whether a condition stands as True.
+pub fn holds(conditions: &[Condition], type_: &str) -> bool {
+    conditions
+        .iter()
+        .any(|known| known.type_ == type_ && known.status == ConditionStatus::True)
+}
+
+/// Whether a condition was ever set.
+pub fn known(conditions: &[Condition], type_: &str) -> bool {
+    conditions.iter().any(|known| known.type_ == type_)
+}

@@ -1,0 +1,367 @@
+//! `status.deliveries`: what is armed or under way outside the chain's own arm, and what became of it.
+//!
+//! Rules: `delivery.md` section 1 (Sending and Armed are sent again after a start), `api.md` section 5 "Delivery
+//! failed for good". One entry per (step or kind, target), the newest; at most 64.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::{Delivery, DeliveryId, FailureCause, Message, Progress, Target, ValidWhile};
+use super::draft::{Draft, Tell, after};
+use super::message::{self, PageOf};
+use super::next::Waiting;
+use super::{escalation, timeline};
+use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
+
+/// Entries kept.
+const LIMIT: usize = 64;
+/// Results of notices wait this long for the next write.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
+/// On the last step a budget that ended is renewed after this time.
+const RENEWAL: SignedDuration = SignedDuration::from_mins(1);
+
+/// What differs between deliveries.
+pub struct Parts {
+    /// Id.
+    pub id: DeliveryId,
+    /// Who it is for.
+    pub target: Target,
+    /// How long it may leave.
+    pub valid_while: ValidWhile,
+    /// Its deadline.
+    pub due: Timestamp,
+    /// What is said.
+    pub message: Message,
+}
+
+/// A delivery with the ways of its target.
+pub fn make(draft: &Draft<'_>, parts: Parts) -> Delivery {
+    let Parts {
+        id,
+        target,
+        valid_while,
+        due,
+        message,
+    } = parts;
+    let namespace = draft
+        .status
+        .policy
+        .as_ref()
+        .map(|pin| pin.namespace.clone())
+        .unwrap_or_default();
+    let reporter = draft
+        .ticket()
+        .spec
+        .reporter
+        .as_ref()
+        .and_then(|reporter| reporter.contact.as_deref());
+    let ways = draft
+        .people()
+        .map(|people| people.ways(&target, &namespace, reporter))
+        .unwrap_or_default();
+    let retry_until = message
+        .data
+        .next
+        .as_ref()
+        .and_then(|next| next.time)
+        .filter(|time| *time > draft.now);
+    Delivery {
+        id,
+        ticket: draft.key(),
+        target,
+        ways,
+        message,
+        valid_while,
+        due,
+        retry_until,
+        severity: draft.severity(),
+    }
+}
+
+/// Puts an entry in the place of the older one of the same step or kind and target.
+pub fn put(status: &mut TicketStatus, record: DeliveryRecord) {
+    let same = |known: &DeliveryRecord| {
+        known.step == record.step && known.kind == record.kind && known.target == record.target
+    };
+    status.deliveries.retain(|known| !same(known));
+    status.deliveries.push(record);
+    while status.deliveries.len() > LIMIT {
+        let finished = status
+            .deliveries
+            .iter()
+            .position(|known| !open(known.state));
+        status.deliveries.remove(finished.unwrap_or(0));
+    }
+}
+
+/// Puts an armed entry: it leaves once it is written.
+pub fn arm(draft: &mut Draft<'_>, record: DeliveryRecord) {
+    put(&mut draft.status, record);
+}
+
+fn open(state: DeliveryState) -> bool {
+    match state {
+        DeliveryState::Armed | DeliveryState::Sending => true,
+        DeliveryState::Delivered
+        | DeliveryState::Failed
+        | DeliveryState::Cancelled
+        | DeliveryState::Unknown => false,
+    }
+}
+
+/// Takes the outbox's results into the entries; returns the finished ones.
+pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
+    let mut finished = Vec::new();
+    for known in &mut draft.status.deliveries {
+        if !open(known.state) {
+            continue;
+        }
+        let Some(progress) = draft.seen.outbox.get(&DeliveryId::from_stored(&known.id)) else {
+            continue;
+        };
+        apply_result(known, progress);
+        if !open(known.state) {
+            finished.push((known.clone(), progress.clone()));
+        }
+    }
+    tell_failures(draft, &finished);
+    finished
+}
+
+fn apply_result(known: &mut DeliveryRecord, progress: &Progress) {
+    let (state, time, attempts, message) = match progress {
+        Progress::InFlight { .. } => {
+            known.state = DeliveryState::Sending;
+            return;
+        }
+        Progress::Delivered {
+            time,
+            attempts,
+            message,
+            ..
+        } => (DeliveryState::Delivered, time, *attempts, message.as_str()),
+        Progress::Failed {
+            time,
+            attempts,
+            message,
+            ..
+        } => (DeliveryState::Failed, time, *attempts, message.as_str()),
+        Progress::Cancelled { time } => (DeliveryState::Cancelled, time, 0, ""),
+    };
+    known.state = state;
+    known.time = Time(*time);
+    known.attempts = Some(i64::from(attempts)).filter(|attempts| *attempts > 0);
+    known.message =
+        Some(timeline::cut(message, timeline::MESSAGE_BYTES)).filter(|message| !message.is_empty());
+}
+
+fn tell_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]) {
+    for (known, progress) in finished {
+        match progress {
+            Progress::Failed { message, .. } => {
+                let what = format!("Delivery to {} failed: {message}", known.target);
+                draft.condition("Delivered", false, "DeliveryFailed", &what);
+                let now = draft.now;
+                draft.tell(Tell {
+                    reason: "DeliveryFailed",
+                    warning: true,
+                    at: now,
+                    actor: None,
+                    message: &what,
+                });
+            }
+            Progress::Delivered { .. } => {
+                draft.clear_failure();
+            }
+            Progress::Cancelled { .. } | Progress::InFlight { .. } => {}
+        }
+    }
+}
+
+/// Sends what is armed and written, resends what a start left open, takes results, and says how long they may wait.
+pub fn settle(draft: &mut Draft<'_>) {
+    let before = draft.status.deliveries.clone();
+    let finished = take_results(draft);
+    let mut settled_by: Option<Timestamp> = None;
+    for (known, progress) in &finished {
+        let by = if known.kind.is_some() {
+            after(progress.ended().unwrap_or(draft.now), PATIENCE)
+        } else {
+            draft.now
+        };
+        settled_by = Some(settled_by.map_or(by, |earliest| earliest.min(by)));
+    }
+    still_flying(draft, &before, &mut settled_by);
+    draft.lazy_until = settled_by;
+    chain_failures(draft, &finished);
+    resend(draft);
+}
+
+/// An armed entry in flight is written as Sending after a second, a notice after two.
+fn still_flying(
+    draft: &mut Draft<'_>,
+    before: &[DeliveryRecord],
+    settled_by: &mut Option<Timestamp>,
+) {
+    for known in &draft.status.deliveries {
+        let was_armed = before
+            .iter()
+            .any(|old| old.id == known.id && old.state == DeliveryState::Armed);
+        if known.state != DeliveryState::Sending || !was_armed {
+            continue;
+        }
+        let since = draft
+            .seen
+            .outbox
+            .get(&DeliveryId::from_stored(&known.id))
+            .map_or(draft.now, Progress::since);
+        let by = after(since, PATIENCE);
+        *settled_by = Some(settled_by.map_or(by, |earliest| earliest.min(by)));
+    }
+}
+
+/// A step none of whose targets was reached: the next step now; on the last one the budget is renewed each minute.
+fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]) {
+    let round = draft.escalation_round();
+    let current = draft
+        .status
+        .escalation
+        .as_ref()
+        .and_then(|known| known.step.clone());
+    for (record, progress) in finished {
+        let Progress::Failed { cause, .. } = progress else {
+            continue;
+        };
+        if record.kind.is_some() || record.round != round || record.step != current {
+            continue;
+        }
+        let reached = draft.status.deliveries.iter().any(|known| {
+            known.step == record.step
+                && known.round == round
+                && (open(known.state) || known.state == DeliveryState::Delivered)
+        });
+        if reached {
+            continue;
+        }
+        let last = !draft.has_next_step();
+        match (last, cause) {
+            (false, _) => escalation::pull_forward(draft),
+            (true, FailureCause::BudgetEnded) => renew(draft, &record.id),
+            (true, FailureCause::Refused) => {}
+        }
+    }
+}
+
+fn renew(draft: &mut Draft<'_>, id: &str) {
+    let again = after(draft.now, RENEWAL);
+    if let Some(known) = draft
+        .status
+        .deliveries
+        .iter_mut()
+        .find(|known| known.id == id)
+    {
+        known.state = DeliveryState::Armed;
+        known.time = Time(again);
+    }
+}
+
+/// Hands over what is written as Armed or Sending and not in the outbox; withholds what no longer holds.
+fn resend(draft: &mut Draft<'_>) {
+    let written = draft
+        .seen
+        .ticket
+        .status
+        .as_ref()
+        .map(|status| status.deliveries.as_slice())
+        .unwrap_or_default();
+    let mut out = Vec::new();
+    for at in 0..draft.status.deliveries.len() {
+        let Some(known) = draft.status.deliveries.get(at).cloned() else {
+            break;
+        };
+        let id = DeliveryId::from_stored(&known.id);
+        if !open(known.state) || draft.seen.outbox.contains_key(&id) {
+            continue;
+        }
+        let valid_while = valid_while(draft, &known);
+        if !valid_while.holds(draft.standing) {
+            withhold(draft, at);
+            continue;
+        }
+        if known.time.0 > draft.now {
+            draft.wake(known.time.0, Waiting::DeliveryResults);
+            continue;
+        }
+        let durable = written
+            .iter()
+            .any(|old| old.id == known.id && open(old.state));
+        if let (true, Some(target)) = (durable, Target::parse(&known.target)) {
+            let message = message_of(draft, &known, &id, &target);
+            out.push(make(
+                draft,
+                Parts {
+                    id,
+                    target,
+                    valid_while,
+                    due: known.time.0,
+                    message,
+                },
+            ));
+        }
+    }
+    draft.deliver.extend(out);
+}
+
+fn withhold(draft: &mut Draft<'_>, at: usize) {
+    if let Some(known) = draft.status.deliveries.get_mut(at) {
+        known.state = match known.state {
+            DeliveryState::Sending => DeliveryState::Unknown,
+            DeliveryState::Armed
+            | DeliveryState::Delivered
+            | DeliveryState::Failed
+            | DeliveryState::Cancelled
+            | DeliveryState::Unknown => DeliveryState::Cancelled,
+        };
+        draft.lazy_until = Some(draft.now);
+    }
+}
+
+fn valid_while(draft: &Draft<'_>, record: &DeliveryRecord) -> ValidWhile {
+    let Some(step) = &record.step else {
+        return ValidWhile::Always;
+    };
+    if record
+        .cause
+        .as_deref()
+        .is_some_and(|cause| cause != "CaughtUp")
+    {
+        return ValidWhile::Open;
+    }
+    let condition = draft
+        .policy
+        .as_deref()
+        .and_then(|policy| policy.step(step))
+        .map(|step| step.condition);
+    match condition {
+        Some(StepCondition::NotAcknowledged) => ValidWhile::NotAcknowledged,
+        Some(StepCondition::NotResolved) | None => ValidWhile::NotResolved,
+    }
+}
+
+fn message_of(
+    draft: &Draft<'_>,
+    record: &DeliveryRecord,
+    id: &DeliveryId,
+    target: &Target,
+) -> Message {
+    match (&record.step, &record.kind) {
+        (Some(step), _) => {
+            let page = PageOf {
+                round: record.round,
+                step,
+                repeat: record.repeat.unwrap_or(0),
+            };
+            message::page(draft, id, target, page, record.time.0)
+        }
+        (None, kind) => message::notice(draft, id, target, kind.as_deref().unwrap_or("Notice")),
+    }
+}

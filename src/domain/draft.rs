@@ -1,0 +1,295 @@
+//! One decision in the making: the status as it should be, what to tell of it, and when to ask again.
+//!
+//! The rules are rooms of their own (lifecycle, targets, escalation ...); each reads and edits the draft.
+//! This file says in which order they are asked, and turns the finished draft into an answer.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::{Delivery, Standing, TicketKey};
+use super::next::{Next, StatusPatch, Transition, Waiting};
+use super::observed::{Observed, Settings};
+use super::people::People;
+use super::policy::ValidPolicy;
+use super::timetable::Chain;
+use super::{
+    archiving, conditions, deliveries, escalation, lifecycle, opening, pinning, targets, timeline,
+    waiting,
+};
+use crate::api::{Escalation, Severity, Ticket, TicketStatus};
+
+/// Why a chain has to start again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// The reason, as `status.escalation.startReason` shows it.
+    pub reason: crate::api::StartReason,
+    /// The moment it starts from.
+    pub base: Timestamp,
+}
+
+/// A decision in the making.
+pub struct Draft<'a> {
+    /// What was seen.
+    pub seen: &'a Observed,
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// The status as it should be.
+    pub status: TicketStatus,
+    /// What to tell once it is written.
+    pub transitions: Vec<Transition>,
+    /// The pinned policy.
+    pub policy: Option<Arc<ValidPolicy>>,
+    /// The newest valid content of the same policy.
+    pub live: Option<Arc<ValidPolicy>>,
+    /// How the ticket stands for deliveries.
+    pub standing: Standing,
+    /// Set when the chain has to start again.
+    pub restart: Option<Restart>,
+    /// What may leave now: its arm is already written.
+    pub deliver: Vec<Delivery>,
+    /// Results of deliveries may wait until then for the next write.
+    pub lazy_until: Option<Timestamp>,
+    deadline: Option<(Timestamp, Waiting)>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(seen: &'a Observed, settings: &'a Settings, now: Timestamp) -> Self {
+        let status = seen.ticket.status.clone().unwrap_or_default();
+        Self {
+            seen,
+            settings,
+            now,
+            status,
+            transitions: Vec::new(),
+            policy: None,
+            live: None,
+            standing: Standing {
+                acknowledged: false,
+                resolved: false,
+                closed: false,
+            },
+            restart: None,
+            deliver: Vec::new(),
+            lazy_until: None,
+            deadline: None,
+        }
+    }
+
+    /// The ticket as it was seen.
+    pub fn ticket(&self) -> &'a Ticket {
+        &self.seen.ticket
+    }
+
+    /// Its identity.
+    pub fn key(&self) -> TicketKey {
+        let metadata = &self.ticket().metadata;
+        TicketKey {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The effective severity; High until anything says otherwise.
+    pub fn severity(&self) -> Severity {
+        self.status.severity.unwrap_or(Severity::High)
+    }
+
+    /// The escalation part of the status.
+    pub fn escalation(&mut self) -> &mut Escalation {
+        self.status
+            .escalation
+            .get_or_insert_with(Escalation::default)
+    }
+
+    /// The escalation as it stands written.
+    pub fn written_escalation(&self) -> Option<&'a Escalation> {
+        self.seen.ticket.status.as_ref()?.escalation.as_ref()
+    }
+
+    /// The people to ask: live first, then as pinned.
+    pub fn people(&self) -> Option<People<'_>> {
+        Some(People {
+            live: self.live.as_deref(),
+            pinned: self.policy.as_deref()?,
+        })
+    }
+
+    /// Asks to be asked again at `time`.
+    pub fn wake(&mut self, time: Timestamp, what: Waiting) {
+        if self.deadline.is_none_or(|(earliest, _)| time < earliest) {
+            self.deadline = Some((time, what));
+        }
+    }
+
+    /// Tells a transition: an Event and an entry of the timeline.
+    pub fn tell(&mut self, what: Tell<'_>) {
+        let Tell {
+            reason,
+            warning,
+            at,
+            actor,
+            message,
+        } = what;
+        timeline::record(&mut self.status, at, reason, actor, message);
+        let round = self
+            .status
+            .escalation
+            .as_ref()
+            .map_or(0, |escalation| escalation.round);
+        let key = format!(
+            "{reason}-{round}-{}-{}",
+            at.as_millisecond(),
+            self.transitions.len()
+        );
+        let note = actor.map_or_else(
+            || message.to_owned(),
+            |actor| format!("{message} (by {actor})"),
+        );
+        self.transitions.push(Transition {
+            key,
+            warning,
+            reason,
+            action: reason.to_owned(),
+            note,
+        });
+    }
+
+    /// Sets a condition of the ticket.
+    pub fn condition(&mut self, type_: &str, holds: bool, reason: &str, message: &str) {
+        let generation = self.ticket().metadata.generation;
+        conditions::set(
+            &mut self.status.conditions,
+            generation,
+            self.now,
+            (type_, holds, reason),
+            message,
+        );
+    }
+
+    /// Clears a condition that stands True, if it was ever set.
+    pub fn clear_condition(&mut self, type_: &str, reason: &str, message: &str) {
+        if conditions::known(&self.status.conditions, type_) {
+            self.condition(type_, false, reason, message);
+        }
+    }
+
+    /// Delivery is no worry any more.
+    pub fn clear_failure(&mut self) {
+        if conditions::known(&self.status.conditions, "Delivered") {
+            self.condition(
+                "Delivered",
+                true,
+                "Delivered",
+                "The newest delivery arrived.",
+            );
+        }
+    }
+
+    /// The present round of the chain; 0 before the first.
+    pub fn escalation_round(&self) -> i64 {
+        self.status
+            .escalation
+            .as_ref()
+            .map_or(0, |escalation| escalation.round)
+    }
+
+    /// Whether a step whose condition holds is left in this round.
+    pub fn has_next_step(&self) -> bool {
+        let (Some(policy), Some(done)) = (self.policy.as_deref(), self.status.escalation.as_ref())
+        else {
+            return false;
+        };
+        let chain = Chain {
+            policy,
+            severity: self.severity(),
+            done,
+            standing: self.standing,
+        };
+        chain
+            .remaining()
+            .any(|(step, _)| chain.holds(step.condition))
+    }
+
+    fn written(&self) -> &TicketStatus {
+        static NOTHING: std::sync::LazyLock<TicketStatus> =
+            std::sync::LazyLock::new(TicketStatus::default);
+        self.seen.ticket.status.as_ref().unwrap_or(&NOTHING)
+    }
+}
+
+/// What `Draft::tell` tells.
+pub struct Tell<'t> {
+    /// CamelCase reason from a bounded set.
+    pub reason: &'static str,
+    /// Whether it asks for a person's attention.
+    pub warning: bool,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it, if a person.
+    pub actor: Option<&'t str>,
+    /// What happened, why, what comes next.
+    pub message: &'t str,
+}
+
+/// `time` plus `span`, at the end of time where it does not fit.
+pub fn after(time: Timestamp, span: SignedDuration) -> Timestamp {
+    time.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// Asks every room in order and answers with one thing to do.
+pub fn next(seen: &Observed, settings: &Settings, now: Timestamp) -> Next {
+    let status = seen.ticket.status.as_ref();
+    let gone = seen.ticket.metadata.deletion_timestamp.is_some();
+    if gone || status.is_some_and(|status| status.archived) {
+        return Next::Wait {
+            until: None,
+            what: Waiting::Nothing,
+        };
+    }
+    // Whole milliseconds: what is compared with a deadline is never later than the clock.
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    let mut draft = Draft::new(seen, settings, now);
+    opening::apply(&mut draft);
+    pinning::apply(&mut draft);
+    lifecycle::apply(&mut draft);
+    targets::apply(&mut draft);
+    escalation::apply(&mut draft);
+    archiving::apply(&mut draft);
+    waiting::apply(&mut draft);
+    answer(draft)
+}
+
+fn answer(mut draft: Draft<'_>) -> Next {
+    let facts_changed = draft.status != *draft.written();
+    deliveries::settle(&mut draft);
+    if !draft.deliver.is_empty() {
+        return Next::Deliver(draft.deliver);
+    }
+    let changed = draft.status != *draft.written();
+    let may_wait = !facts_changed && draft.lazy_until.is_some_and(|until| until > draft.now);
+    if changed && !may_wait {
+        escalation::settle_skips(&mut draft);
+        draft.status.observed_generation = draft.ticket().metadata.generation;
+        return Next::Commit(StatusPatch {
+            status: Box::new(draft.status),
+            transitions: draft.transitions,
+        });
+    }
+    if let Some(until) = draft.lazy_until {
+        draft.wake(until, Waiting::DeliveryResults);
+    }
+    match draft.deadline {
+        Some((until, what)) => Next::Wait {
+            until: Some(until),
+            what,
+        },
+        None => Next::Wait {
+            until: None,
+            what: waiting::for_a_fact(&draft),
+        },
+    }
+}

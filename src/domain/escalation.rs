@@ -1,0 +1,447 @@
+//! The chain: starts, arms its next page, fires it at its deadline, catches up what was missed, stops, exhausts.
+//!
+//! Rules: `api.md` section 3.1, section 5 "Downtime", "Nobody reachable in a step", "Delivery failed for good".
+//! A page leaves only under an arm that is written; results and the next arm share one write.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::{DeliveryId, Target};
+use super::draft::{Draft, Restart, Tell, after};
+use super::next::Waiting;
+use super::pages::{self, Stage};
+use super::requests;
+use super::timetable::{Chain, Upcoming, What, fired};
+use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
+
+/// First decided later than this after its time = missed (api.md section 5, "Downtime").
+const MISSED: SignedDuration = SignedDuration::from_secs(2);
+
+/// Moves the chain as far as it goes now.
+pub fn apply(draft: &mut Draft<'_>) {
+    let Some(policy) = draft.policy.clone() else {
+        blocked(draft);
+        return;
+    };
+    if draft.standing.resolved || draft.standing.closed {
+        rest(draft, EscalationState::Stopped);
+        return;
+    }
+    let row = policy.row(draft.severity());
+    match row.paging {
+        Paging::RecordOnly => return rest(draft, EscalationState::NotPaged),
+        Paging::Page => {}
+    }
+    let never_started = draft.escalation().round == 0;
+    if never_started {
+        let was_blocked = draft.escalation().state == EscalationState::Blocked;
+        let pinned = draft
+            .status
+            .policy
+            .as_ref()
+            .and_then(|pin| pin.pin_time)
+            .filter(|_| was_blocked);
+        let base = pinned
+            .max(draft.status.submit_time)
+            .map_or(draft.now, |time| time.0);
+        start(
+            draft,
+            Restart {
+                reason: StartReason::Opened,
+                base: after(base, row.initial_delay),
+            },
+        );
+    } else if let Some(restart) = draft.restart {
+        start(draft, restart);
+    } else if draft.escalation().state == EscalationState::NotPaged {
+        let now = draft.now;
+        start(
+            draft,
+            Restart {
+                reason: StartReason::SeverityRaised,
+                base: now,
+            },
+        );
+    }
+    requests::apply(draft);
+    run(draft);
+}
+
+fn blocked(draft: &mut Draft<'_>) {
+    let told = super::conditions::known(&draft.status.conditions, "PolicyResolved");
+    if told {
+        rest(draft, EscalationState::Blocked);
+    }
+}
+
+/// The chain stands still and nothing is armed.
+fn rest(draft: &mut Draft<'_>, state: EscalationState) {
+    let escalation = draft.escalation();
+    escalation.state = state;
+    disarm(escalation);
+}
+
+fn disarm(escalation: &mut Escalation) {
+    escalation.next_step = None;
+    escalation.next_repeat = None;
+    escalation.next_time = None;
+    escalation.exhaust_time = None;
+}
+
+fn start(draft: &mut Draft<'_>, restart: Restart) {
+    let severity = draft.severity();
+    let escalation = draft.escalation();
+    escalation.first_round = escalation.round + 1;
+    open_round(escalation, restart.base);
+    escalation.start_reason = Some(restart.reason);
+    escalation.severity = Some(severity);
+}
+
+fn open_round(escalation: &mut Escalation, start: Timestamp) {
+    disarm(escalation);
+    escalation.state = EscalationState::Running;
+    escalation.round += 1;
+    escalation.start_time = Some(Time(start));
+    escalation.nominal_time = Some(Time(start));
+    escalation.repeat_from = None;
+    escalation.step = None;
+    escalation.steps.clear();
+}
+
+/// The chain as a value to ask for its timetable.
+fn upcoming(draft: &Draft<'_>) -> Option<Upcoming> {
+    let policy = draft.policy.as_deref()?;
+    let done = draft.status.escalation.as_ref()?;
+    Chain {
+        policy,
+        severity: draft.severity(),
+        done,
+        standing: draft.standing,
+    }
+    .upcoming()
+}
+
+/// Arms what comes next, or fires it when it is due and its arm is written.
+fn run(draft: &mut Draft<'_>) {
+    if draft.escalation().state == EscalationState::Exhausted {
+        if !draft.standing.acknowledged {
+            return;
+        }
+        return rest(draft, EscalationState::Stopped);
+    }
+    // Bounded: each turn handles one event of the chain, and a chain has at most a few dozen per round.
+    for _turn in 0..256 {
+        let Some(next) = upcoming(draft) else {
+            return rest(draft, EscalationState::Stopped);
+        };
+        arm(draft, &next);
+        if next.due > draft.now {
+            draft.wake(next.due, Waiting::NextPage);
+            return;
+        }
+        let What::Page { new_round, .. } = &next.what else {
+            return exhaust(draft, next.due);
+        };
+        let begins = *new_round;
+        match pages::stage(draft, &next) {
+            Stage::Unarmed => return,
+            Stage::Hand(deliveries) => {
+                draft.deliver.extend(deliveries);
+                return;
+            }
+            Stage::Answering(until) => {
+                draft.wake(until, Waiting::DeliveryResults);
+                return;
+            }
+            Stage::Fired { handed, reached } => {
+                if let Some(start) = begins {
+                    open_round(draft.escalation(), start);
+                }
+                fire(draft, &next, handed);
+                if !reached {
+                    pull_forward(draft);
+                }
+            }
+            Stage::Nobody => {
+                if let Some(start) = begins {
+                    open_round(draft.escalation(), start);
+                }
+                skip_empty(draft, &next);
+            }
+        }
+    }
+}
+
+fn arm(draft: &mut Draft<'_>, next: &Upcoming) {
+    let escalation = draft.escalation();
+    disarm(escalation);
+    escalation.state = EscalationState::Running;
+    match &next.what {
+        What::Page { step, repeat, .. } => {
+            escalation.next_step = Some(step.clone());
+            escalation.next_repeat = Some(*repeat).filter(|repeat| *repeat > 0);
+            escalation.next_time = Some(Time(next.due));
+        }
+        What::Exhaust => escalation.exhaust_time = Some(Time(next.due)),
+    }
+}
+
+/// Records a page that left at `handed`; counts later steps from now where it was missed.
+fn fire(draft: &mut Draft<'_>, next: &Upcoming, handed: Timestamp) {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        nominal,
+        ..
+    } = &next.what
+    else {
+        return;
+    };
+    let late = handed > after(next.due, MISSED);
+    let time = if late { handed } else { next.due };
+    pages::record(draft, next);
+    let escalation = draft.escalation();
+    if *repeat == 0 {
+        escalation.step = Some(step.clone());
+        escalation.nominal_time = Some(Time(*nominal));
+        escalation.repeat_from = Some(Time(time));
+        let result = StepResult::Fired;
+        escalation.steps.push(StepRecord {
+            name: step.clone(),
+            time: Time(time),
+            result,
+            repeat: None,
+        });
+    } else if let Some(known) = escalation
+        .steps
+        .iter_mut()
+        .rfind(|known| known.name == *step)
+    {
+        known.repeat = Some(*repeat);
+    }
+    disarm(escalation);
+    let names = pages::names(draft, next);
+    let what = if *repeat == 0 {
+        "Step".to_owned()
+    } else {
+        format!("Repeat {repeat} of step")
+    };
+    let lateness = if late {
+        format!(", {} s late", handed.duration_since(next.due).as_secs())
+    } else {
+        String::new()
+    };
+    let message = format!("{what} \"{step}\" of round {round} paged {names}{lateness}");
+    let reason = if *repeat == 0 {
+        "Escalated"
+    } else {
+        "PagedAgain"
+    };
+    draft.tell(Tell {
+        reason,
+        warning: false,
+        at: time,
+        actor: None,
+        message: &message,
+    });
+    if late {
+        catch_up(draft, handed);
+    }
+}
+
+/// Marks what was missed, and pages once whoever was missed; later steps count from the catch-up time.
+fn catch_up(draft: &mut Draft<'_>, handed: Timestamp) {
+    let mut missed: Vec<(DeliveryId, Target, String)> = Vec::new();
+    let now = draft.now;
+    while let Some(next) = upcoming(draft) {
+        if after(next.due, MISSED) >= now {
+            break;
+        }
+        let What::Page {
+            round,
+            step,
+            repeat,
+            nominal,
+            new_round: None,
+            ..
+        } = &next.what
+        else {
+            break;
+        };
+        if *repeat > 0 {
+            if let Some(known) = draft
+                .escalation()
+                .steps
+                .iter_mut()
+                .rfind(|known| known.name == *step)
+            {
+                known.repeat = Some(*repeat);
+            }
+            continue;
+        }
+        for target in pages::targets(draft, &next) {
+            missed.retain(|(_, known, _)| *known != target);
+            let id = DeliveryId::of(&draft.key().uid, *round, step, "0", &target);
+            missed.push((id, target, step.clone()));
+        }
+        let escalation = draft.escalation();
+        escalation.step = Some(step.clone());
+        escalation.nominal_time = Some(Time(*nominal));
+        escalation.repeat_from = Some(Time(now));
+        let result = StepResult::CaughtUp;
+        escalation.steps.push(StepRecord {
+            name: step.clone(),
+            time: Time(now),
+            result,
+            repeat: None,
+        });
+    }
+    let escalation = draft.escalation();
+    escalation.nominal_time = Some(Time(handed.max(now)));
+    let steps = escalation
+        .steps
+        .iter()
+        .filter(|known| known.result == StepResult::CaughtUp)
+        .count();
+    pages::arm_missed(draft, missed);
+    if steps > 0 {
+        let message = format!(
+            "Caught up {steps} missed step(s) in one message to each who was not paged yet"
+        );
+        draft.tell(Tell {
+            reason: "CaughtUp",
+            warning: true,
+            at: now,
+            actor: None,
+            message: &message,
+        });
+    }
+}
+
+fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
+    let What::Page {
+        step,
+        repeat,
+        nominal,
+        ..
+    } = &next.what
+    else {
+        return;
+    };
+    let now = draft.now;
+    let escalation = draft.escalation();
+    if *repeat > 0 {
+        if let Some(known) = escalation
+            .steps
+            .iter_mut()
+            .rfind(|known| known.name == *step)
+        {
+            known.repeat = Some(*repeat);
+        }
+        return;
+    }
+    escalation.step = Some(step.clone());
+    escalation.nominal_time = Some(Time(*nominal));
+    let result = StepResult::SkippedEmpty;
+    escalation.steps.push(StepRecord {
+        name: step.clone(),
+        time: Time(now),
+        result,
+        repeat: None,
+    });
+    disarm(escalation);
+    let message = format!(
+        "Step \"{step}\" reaches nobody; the next step follows at once. Give it a contact, group or rota."
+    );
+    draft.tell(Tell {
+        reason: "SkippedEmpty",
+        warning: true,
+        at: now,
+        actor: None,
+        message: &message,
+    });
+    pull_forward(draft);
+}
+
+/// The next step of this round is due now; nominal times of later ones stay.
+pub fn pull_forward(draft: &mut Draft<'_>) {
+    let now = draft.now;
+    let Some(policy) = draft.policy.clone() else {
+        return;
+    };
+    let severity = draft.severity();
+    let standing = draft.standing;
+    let escalation = draft.escalation();
+    let chain = Chain {
+        policy: &policy,
+        severity,
+        done: escalation,
+        standing,
+    };
+    let step = chain
+        .remaining()
+        .find(|(step, _)| chain.holds(step.condition))
+        .map(|(step, _)| step.name.clone());
+    if let Some(step) = step {
+        escalation.next_step = Some(step);
+        escalation.next_repeat = None;
+        escalation.next_time = Some(Time(now));
+    }
+}
+
+/// Steps whose time passed without their condition are recorded with the next write, not by one of their own.
+pub fn settle_skips(draft: &mut Draft<'_>) {
+    let Some(policy) = draft.policy.clone() else {
+        return;
+    };
+    let (now, severity, standing) = (draft.now, draft.severity(), draft.standing);
+    let escalation = draft.escalation();
+    if escalation.state != EscalationState::Running {
+        return;
+    }
+    let chain = Chain {
+        policy: &policy,
+        severity,
+        done: escalation,
+        standing,
+    };
+    let passed: Vec<(String, Timestamp)> = chain
+        .remaining()
+        .take_while(|(step, nominal)| *nominal <= now && !chain.holds(step.condition))
+        .map(|(step, nominal)| (step.name.clone(), nominal))
+        .collect();
+    for (name, nominal) in passed {
+        escalation.step = Some(name.clone());
+        escalation.nominal_time = Some(Time(nominal));
+        escalation.steps.push(StepRecord {
+            name,
+            time: Time(nominal),
+            result: StepResult::Skipped,
+            repeat: None,
+        });
+    }
+}
+
+fn exhaust(draft: &mut Draft<'_>, due: Timestamp) {
+    let escalation = draft.escalation();
+    disarm(escalation);
+    escalation.state = EscalationState::Exhausted;
+    let rounds = escalation.round - escalation.first_round + 1;
+    let paged = escalation.steps.iter().any(|known| fired(known.result));
+    let message = if paged {
+        format!(
+            "Nobody acknowledged in {rounds} round(s); the chain is exhausted. Acknowledge the ticket or page by hand."
+        )
+    } else {
+        "No step of the chain reaches anybody; the chain is exhausted. Give its steps contacts."
+            .to_owned()
+    };
+    draft.tell(Tell {
+        reason: "Exhausted",
+        warning: true,
+        at: due,
+        actor: None,
+        message: &message,
+    });
+    super::notices::exhausted(draft);
+}

@@ -1,0 +1,204 @@
+//! What people and tools declared, told apart: new, known, void or absent; and when it was declared.
+//!
+//! Rules: `api.md` section 1 rule 3 (`handled`), section 5 "Facts seen late" and "Facts without their premise".
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::delivery::hex32;
+use crate::api::{Handled, Ticket, TicketStatus, Time};
+
+/// The blocks of a ticket's spec whose handling is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// `spec.acknowledgement`
+    Acknowledgement,
+    /// `spec.triage`
+    Triage,
+    /// `spec.assignment`
+    Assignment,
+    /// `spec.resolution`
+    Resolution,
+    /// `spec.validation`
+    Validation,
+    /// `spec.closure`
+    Closure,
+    /// `spec.escalation.atLeast`
+    AtLeast,
+    /// `spec.escalation.pageAgain`
+    PageAgain,
+    /// `spec.update`
+    Update,
+    /// `spec.duplicateOf`
+    DuplicateOf,
+    /// `spec.signal.state`
+    Signal,
+    /// `spec.severity`
+    Severity,
+}
+
+impl Block {
+    /// Key in `status.handled`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Acknowledgement => "acknowledgement",
+            Self::Triage => "triage",
+            Self::Assignment => "assignment",
+            Self::Resolution => "resolution",
+            Self::Validation => "validation",
+            Self::Closure => "closure",
+            Self::AtLeast => "escalation.atLeast",
+            Self::PageAgain => "escalation.pageAgain",
+            Self::Update => "update",
+            Self::DuplicateOf => "duplicateOf",
+            Self::Signal => "signal",
+            Self::Severity => "severity",
+        }
+    }
+
+    /// Field of the spec that holds it.
+    fn field(self) -> &'static str {
+        match self {
+            Self::AtLeast | Self::PageAgain => "escalation",
+            other @ (Self::Acknowledgement
+            | Self::Triage
+            | Self::Assignment
+            | Self::Resolution
+            | Self::Validation
+            | Self::Closure
+            | Self::Update
+            | Self::DuplicateOf
+            | Self::Signal
+            | Self::Severity) => other.key(),
+        }
+    }
+}
+
+/// When a block was written, as well as the API server's bookkeeping tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dated {
+    /// The moment; never before creation, never after now.
+    pub time: Timestamp,
+    /// False where the owning entry owns more than this block: the block may be older.
+    pub exact: bool,
+    /// It was there when the ticket was created.
+    pub at_creation: bool,
+}
+
+/// How a block stands against what was handled before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// Not there, or revoked.
+    Absent,
+    /// There, but it was used up and must change to count.
+    Void,
+    /// There and acted on at that time.
+    Known(Timestamp),
+    /// There and not acted on yet.
+    New,
+}
+
+impl Judged {
+    /// Whether the block counts.
+    pub fn counts(self) -> bool {
+        match self {
+            Self::Known(_) | Self::New => true,
+            Self::Absent | Self::Void => false,
+        }
+    }
+}
+
+/// First 16 hex digits of the hash of a block's content.
+pub fn hash_of<T: Serialize>(block: &T) -> String {
+    let text = serde_json::to_vec(block).unwrap_or_default();
+    let mut hash = hex32(&text);
+    hash.truncate(16);
+    hash
+}
+
+/// Judges a block by the hash of its content (`None` = absent or revoked) against `status.handled`.
+pub fn judge(status: &TicketStatus, block: Block, hash: Option<&str>) -> Judged {
+    let Some(hash) = hash else {
+        return Judged::Absent;
+    };
+    match status.handled.get(block.key()) {
+        Some(handled) if handled.hash == hash && handled.void => Judged::Void,
+        Some(handled) if handled.hash == hash => Judged::Known(handled.time.0),
+        Some(_) | None => Judged::New,
+    }
+}
+
+/// Remembers a block as handled.
+pub fn remember(
+    status: &mut TicketStatus,
+    block: Block,
+    hash: String,
+    time: Timestamp,
+    void: bool,
+) {
+    status.handled.insert(
+        block.key().to_owned(),
+        Handled {
+            hash,
+            time: Time(time),
+            void,
+        },
+    );
+}
+
+/// Forgets a block that is gone, so that it counts as changed when it comes back.
+pub fn forget(status: &mut TicketStatus, block: Block) {
+    status.handled.remove(block.key());
+}
+
+/// Makes a handled block void until it changes.
+pub fn void(status: &mut TicketStatus, block: Block) {
+    if let Some(handled) = status.handled.get_mut(block.key()) {
+        handled.void = true;
+    }
+}
+
+/// When a block was written: the newest managedFields entry that owns it, within creation and now.
+pub fn dated(ticket: &Ticket, block: Block, now: Timestamp) -> Dated {
+    let created = created(ticket, now);
+    let first_look = ticket
+        .status
+        .as_ref()
+        .is_none_or(|status| status.phase.is_none());
+    let untouched = ticket
+        .metadata
+        .generation
+        .is_some_and(|generation| generation <= 1);
+    let newest = owners(ticket, block.field()).max_by_key(|(time, _)| *time);
+    let (time, exact) = newest.unwrap_or((now, true));
+    let time = time.clamp(created, now.max(created));
+    Dated {
+        time,
+        exact,
+        at_creation: first_look && (untouched || time <= created),
+    }
+}
+
+/// The creation time, clamped to now where it lies in the future (api.md section 5, "Clock").
+pub fn created(ticket: &Ticket, now: Timestamp) -> Timestamp {
+    ticket
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(now, |time| time.0.min(now))
+}
+
+/// Times of the entries that own `spec.<field>`, and whether they own nothing else of the spec.
+fn owners<'a>(ticket: &'a Ticket, field: &'a str) -> impl Iterator<Item = (Timestamp, bool)> + 'a {
+    let key = format!("f:{field}");
+    ticket
+        .metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter_map(move |entry| {
+            let spec = entry.fields_v1.as_ref()?.0.get("f:spec")?.as_object()?;
+            spec.contains_key(&key)
+                .then(|| entry.time.as_ref().map(|time| (time.0, spec.len() == 1)))?
+        })
+}

@@ -1,0 +1,251 @@
+//! The pages of one due step or repeat: who gets them, how far they have come, how they are recorded.
+//!
+//! Rules: `delivery.md` section 1 (armed, ids, results within 1 s), `api.md` section 5 "Severity raised".
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::deliveries;
+use super::delivery::{Delivery, DeliveryId, Progress, Target, ValidWhile};
+use super::draft::{Draft, after};
+use super::message::{self, PageOf};
+use super::timetable::{Upcoming, What};
+use crate::api::{DeliveryRecord, DeliveryState, StepCondition, Time};
+
+/// Results are written at the latest this long after the hand-over.
+pub const ANSWERS: SignedDuration = SignedDuration::from_secs(1);
+
+/// How far the pages of a due step are.
+pub enum Stage {
+    /// The arm is not written yet: write it first.
+    Unarmed,
+    /// These have to leave now.
+    Hand(Vec<Delivery>),
+    /// All left; receivers have until then to answer before it is written that they are out.
+    Answering(Timestamp),
+    /// All left at `handed`; `reached` is false when every one failed.
+    Fired {
+        /// When the first left.
+        handed: Timestamp,
+        /// Whether one was delivered or may still be.
+        reached: bool,
+    },
+    /// The step names nobody who can be reached.
+    Nobody,
+}
+
+/// Who a due step pages: asked for its due time, of the live people.
+pub fn targets(draft: &Draft<'_>, next: &Upcoming) -> Vec<Target> {
+    let What::Page { index, .. } = &next.what else {
+        return Vec::new();
+    };
+    let (Some(policy), Some(people)) = (draft.policy.as_deref(), draft.people()) else {
+        return Vec::new();
+    };
+    policy
+        .step_at(*index)
+        .map_or_else(Vec::new, |step| people.expand(&step.notify, next.due))
+}
+
+/// Names of those a step pages, for texts.
+pub fn names(draft: &Draft<'_>, next: &Upcoming) -> String {
+    let targets = targets(draft, next);
+    targets
+        .iter()
+        .map(Target::name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn id(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Option<DeliveryId> {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        ..
+    } = &next.what
+    else {
+        return None;
+    };
+    Some(DeliveryId::of(
+        &draft.key().uid,
+        *round,
+        step,
+        &repeat.to_string(),
+        target,
+    ))
+}
+
+/// How far the pages of `next` are, which is due.
+pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
+    if !armed(draft, next) {
+        return Stage::Unarmed;
+    }
+    let targets = targets(draft, next);
+    if targets.is_empty() {
+        return Stage::Nobody;
+    }
+    let ids: Vec<_> = targets
+        .iter()
+        .filter_map(|target| Some((id(draft, next, target)?, target)))
+        .collect();
+    let view = &draft.seen.outbox;
+    let unsent: Vec<_> = ids
+        .iter()
+        .filter(|(id, _)| !view.contains_key(id))
+        .collect();
+    if !unsent.is_empty() {
+        return Stage::Hand(
+            unsent
+                .into_iter()
+                .map(|(_, target)| delivery(draft, next, target))
+                .collect(),
+        );
+    }
+    let progress: Vec<&Progress> = ids.iter().filter_map(|(id, _)| view.get(id)).collect();
+    let handed = progress
+        .iter()
+        .map(|known| known.since())
+        .min()
+        .unwrap_or(draft.now);
+    let flying = progress
+        .iter()
+        .any(|known| matches!(known, Progress::InFlight { .. }));
+    if flying && draft.now < after(handed, ANSWERS) {
+        return Stage::Answering(after(handed, ANSWERS));
+    }
+    let reached = progress
+        .iter()
+        .any(|known| !matches!(known, Progress::Failed { .. }));
+    Stage::Fired { handed, reached }
+}
+
+/// Whether the written status arms exactly this.
+fn armed(draft: &Draft<'_>, next: &Upcoming) -> bool {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        new_round,
+        ..
+    } = &next.what
+    else {
+        return false;
+    };
+    draft.written_escalation().is_some_and(|written| {
+        let written_round = written.round + i64::from(new_round.is_some());
+        written_round == *round
+            && written.next_step.as_ref() == Some(step)
+            && written.next_repeat.unwrap_or(0) == *repeat
+            && written.next_time.map(|time| time.0) == Some(next.due)
+    })
+}
+
+fn valid_while(condition: StepCondition) -> ValidWhile {
+    match condition {
+        StepCondition::NotAcknowledged => ValidWhile::NotAcknowledged,
+        StepCondition::NotResolved => ValidWhile::NotResolved,
+    }
+}
+
+fn delivery(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Delivery {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        ..
+    } = &next.what
+    else {
+        unreachable_page()
+    };
+    let page = PageOf {
+        round: *round,
+        step,
+        repeat: *repeat,
+    };
+    let plan = draft.policy.as_deref().and_then(|policy| policy.step(step));
+    let valid = plan.map_or(ValidWhile::NotResolved, |plan| valid_while(plan.condition));
+    let id = DeliveryId::of(&draft.key().uid, *round, step, &repeat.to_string(), target);
+    let message = message::page(draft, &id, target, page, next.due);
+    deliveries::make(
+        draft,
+        deliveries::Parts {
+            id,
+            target: target.clone(),
+            valid_while: valid,
+            due: next.due,
+            message,
+        },
+    )
+}
+
+fn unreachable_page() -> ! {
+    unreachable!("only pages are delivered; exhaustion is told by notices")
+}
+
+/// Writes what became of the pages into the status.
+pub fn record(draft: &mut Draft<'_>, next: &Upcoming) {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        ..
+    } = &next.what
+    else {
+        return;
+    };
+    for target in targets(draft, next) {
+        let Some(id) = id(draft, next, &target) else {
+            continue;
+        };
+        let record = DeliveryRecord {
+            id: id.to_string(),
+            round: *round,
+            step: Some(step.clone()),
+            kind: None,
+            repeat: Some(*repeat).filter(|repeat| *repeat > 0),
+            cause: None,
+            target: target.to_string(),
+            state: DeliveryState::Sending,
+            attempts: None,
+            time: Time(next.due),
+            message: None,
+            count: None,
+        };
+        deliveries::put(&mut draft.status, record);
+    }
+    deliveries::take_results(draft);
+}
+
+/// Arms one page for each recipient of a missed step who was not paged in this round.
+pub fn arm_missed(draft: &mut Draft<'_>, missed: Vec<(DeliveryId, Target, String)>) {
+    let round = draft.escalation().round;
+    for (id, target, step) in missed {
+        let name = target.to_string();
+        let paged = draft
+            .status
+            .deliveries
+            .iter()
+            .any(|known| known.round == round && known.kind.is_none() && known.target == name);
+        if paged {
+            continue;
+        }
+        let now = draft.now;
+        deliveries::arm(
+            draft,
+            DeliveryRecord {
+                id: id.to_string(),
+                round,
+                step: Some(step),
+                kind: None,
+                repeat: None,
+                cause: Some("CaughtUp".to_owned()),
+                target: name,
+                state: DeliveryState::Armed,
+                attempts: None,
+                time: Time(now),
+                message: None,
+                count: None,
+            },
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! A person's requests to the chain: go at least to a step, page again.
+//!
+//! Rule: `api.md` section 5 "`atLeast`, `pageAgain`": each once per its own value and token, whatever the
+//! acknowledgement.
+
+use super::deliveries;
+use super::delivery::{DeliveryId, Target};
+use super::draft::{Draft, Tell};
+use super::facts::{self, Block, Judged, hash_of};
+use crate::api::{DeliveryRecord, DeliveryState, EscalationState, StepRecord, StepResult, Time};
+
+/// Carries out new requests, or says why nothing happened.
+pub fn apply(draft: &mut Draft<'_>) {
+    let request = draft.ticket().spec.escalation.as_ref();
+    let at_least = request.and_then(|block| Some((block.at_least.clone()?, block.token.clone())));
+    let again = request.and_then(|block| block.page_again.clone());
+    let by = request.map(|block| block.by.clone()).unwrap_or_default();
+    if let Some(hash) = fresh(draft, Block::AtLeast, at_least.as_ref().map(hash_of))
+        && let Some((step, _)) = at_least {
+            go_to(draft, &step, &hash, &by);
+        }
+    if let Some(hash) = fresh(draft, Block::PageAgain, again.as_ref().map(hash_of)) {
+        page_again(draft, &hash, &by);
+    }
+}
+
+/// The hash of a request that was not handled yet; handled from now on.
+fn fresh(draft: &mut Draft<'_>, block: Block, hash: Option<String>) -> Option<String> {
+    match facts::judge(&draft.status, block, hash.as_deref()) {
+        Judged::New => {
+            let now = draft.now;
+            facts::remember(&mut draft.status, block, hash.clone()?, now, false);
+            hash
+        }
+        Judged::Absent => {
+            facts::forget(&mut draft.status, block);
+            None
+        }
+        Judged::Known(_) | Judged::Void => None,
+    }
+}
+
+fn refuse(draft: &mut Draft<'_>, reason: &str, message: &str) {
+    draft.condition("EscalationRequested", false, reason, message);
+    let now = draft.now;
+    draft.tell(Tell {
+        reason: "RequestIgnored",
+        warning: true,
+        at: now,
+        actor: None,
+        message,
+    });
+}
+
+fn go_to(draft: &mut Draft<'_>, step: &str, hash: &str, by: &str) {
+    let Some(policy) = draft.policy.clone() else {
+        return;
+    };
+    let Some(plan) = policy.step(step) else {
+        let message = format!(
+            "`spec.escalation.atLeast` must be a step of policy; it has no step \"{step}\"."
+        );
+        return refuse(draft, "UnknownStep", &message);
+    };
+    let current = draft.escalation().step.clone();
+    let position = current
+        .and_then(|name| policy.step(&name))
+        .map(|known| known.index);
+    if position.is_some_and(|position| position >= plan.index) {
+        let message = format!(
+            "The chain has already reached step \"{step}\". Use `pageAgain` to page it again."
+        );
+        return refuse(draft, "AlreadyFurther", &message);
+    }
+    let now = draft.now;
+    let targets = draft
+        .people()
+        .map(|people| people.expand(&plan.notify, now))
+        .unwrap_or_default();
+    let escalation = draft.escalation();
+    escalation.step = Some(step.to_owned());
+    escalation.nominal_time = Some(Time(now));
+    escalation.repeat_from = Some(Time(now));
+    escalation.state = EscalationState::Running;
+    escalation.steps.push(StepRecord {
+        name: step.to_owned(),
+        time: Time(now),
+        result: StepResult::Fired,
+        repeat: None,
+    });
+    page(draft, step, &targets, "0", hash);
+    done(
+        draft,
+        by,
+        &format!("Escalated to step \"{step}\" on request"),
+    );
+}
+
+fn page_again(draft: &mut Draft<'_>, hash: &str, by: &str) {
+    let Some(policy) = draft.policy.clone() else {
+        return;
+    };
+    let current = draft.escalation().step.clone();
+    let first = policy
+        .steps_for(draft.severity())
+        .first()
+        .map(|step| step.name.clone());
+    let Some(step) = current.or(first) else {
+        return refuse(
+            draft,
+            "NoStep",
+            "The policy has no step for this severity, so nobody can be paged again.",
+        );
+    };
+    let now = draft.now;
+    let notify = policy
+        .step(&step)
+        .map(|plan| plan.notify.clone())
+        .unwrap_or_default();
+    let targets = draft
+        .people()
+        .map(|people| people.expand(&notify, now))
+        .unwrap_or_default();
+    page(draft, &step, &targets, hash, hash);
+    done(
+        draft,
+        by,
+        &format!("Step \"{step}\" paged again on request"),
+    );
+}
+
+fn page(draft: &mut Draft<'_>, step: &str, targets: &[Target], repeat: &str, cause: &str) {
+    let uid = draft.key().uid;
+    let round = draft.escalation().round;
+    let now = draft.now;
+    for target in targets {
+        let record = DeliveryRecord {
+            id: DeliveryId::of(&uid, round, step, repeat, target).to_string(),
+            round,
+            step: Some(step.to_owned()),
+            kind: None,
+            repeat: None,
+            cause: Some(cause.to_owned()),
+            target: target.to_string(),
+            state: DeliveryState::Armed,
+            attempts: None,
+            time: Time(now),
+            message: None,
+            count: None,
+        };
+        deliveries::arm(draft, record);
+    }
+}
+
+fn done(draft: &mut Draft<'_>, by: &str, message: &str) {
+    draft.condition("EscalationRequested", true, "Done", message);
+    let now = draft.now;
+    draft.tell(Tell {
+        reason: "EscalationRequested",
+        warning: false,
+        at: now,
+        actor: Some(by),
+        message,
+    });
+}

@@ -1,0 +1,244 @@
+//! What the chain does next: the next step, repeat, round or exhaustion, computed from how far it has come.
+//!
+//! Rule: `api.md` section 3.1. Nominal times add up whether or not earlier steps fired, were skipped or wait for
+//! their hours; a step without its condition is passed over.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::delivery::Standing;
+use super::draft::after;
+use super::policy::{StepPlan, ValidPolicy};
+use crate::api::{Escalation, Severity, StepCondition, StepResult};
+
+/// The chain at a moment.
+#[derive(Clone, Copy)]
+pub struct Chain<'c> {
+    /// The pinned policy.
+    pub policy: &'c ValidPolicy,
+    /// The row: the effective severity.
+    pub severity: Severity,
+    /// How far it has come.
+    pub done: &'c Escalation,
+    /// Which conditions hold.
+    pub standing: Standing,
+}
+
+/// The next thing the chain does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upcoming {
+    /// When.
+    pub due: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// What the chain does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A page of a step: `repeat` 0 is the step itself.
+    Page {
+        /// Round it belongs to.
+        round: i64,
+        /// Index of the step in the policy.
+        index: usize,
+        /// Name of the step.
+        step: String,
+        /// Repeat number.
+        repeat: i64,
+        /// Nominal time of the step; later steps count from it.
+        nominal: Timestamp,
+        /// Set where a new round begins with it: the start of that round.
+        new_round: Option<Timestamp>,
+    },
+    /// Nobody acknowledged through the last round.
+    Exhaust,
+}
+
+impl Chain<'_> {
+    /// Whether a step's condition holds now.
+    pub fn holds(&self, condition: StepCondition) -> bool {
+        match condition {
+            StepCondition::NotAcknowledged => {
+                !self.standing.acknowledged && !self.standing.resolved
+            }
+            StepCondition::NotResolved => !self.standing.resolved,
+        }
+    }
+
+    /// What the chain does next; `None` = nothing any more.
+    pub fn upcoming(&self) -> Option<Upcoming> {
+        let step = self.next_step(
+            self.position(),
+            self.done.nominal_time?.0,
+            self.done.round,
+            None,
+        );
+        let repeat = self.next_repeat();
+        match (step, repeat) {
+            (Some(step), Some(repeat)) if repeat.due < step.due => Some(repeat),
+            (Some(step), _) => Some(step),
+            (None, Some(repeat)) => Some(repeat),
+            (None, None) => self.after_round(),
+        }
+    }
+
+    /// Steps of the row behind the present position, with their nominal times.
+    pub fn remaining(&self) -> impl Iterator<Item = (&StepPlan, Timestamp)> {
+        let from = self.done.nominal_time.map_or(Timestamp::MAX, |time| time.0);
+        self.behind(self.position(), from)
+    }
+
+    fn behind(
+        &self,
+        position: Option<usize>,
+        from: Timestamp,
+    ) -> impl Iterator<Item = (&StepPlan, Timestamp)> {
+        self.policy
+            .steps_for(self.severity)
+            .into_iter()
+            .filter(move |step| position.is_none_or(|position| step.index > position))
+            .scan(from, |nominal, step| {
+                *nominal = after(*nominal, step.after);
+                Some((step, *nominal))
+            })
+    }
+
+    fn next_step(
+        &self,
+        position: Option<usize>,
+        from: Timestamp,
+        round: i64,
+        new_round: Option<Timestamp>,
+    ) -> Option<Upcoming> {
+        let fired = |name: &str| {
+            new_round.is_none() && self.done.steps.iter().any(|known| known.name == name)
+        };
+        self.behind(position, from).find_map(|(step, nominal)| {
+            if fired(&step.name) || !self.holds(step.condition) {
+                return None;
+            }
+            let mut due = step.calendar.next_open(nominal)?;
+            let pulled = new_round.is_none()
+                && self.done.next_step.as_deref() == Some(step.name.as_str())
+                && self.done.next_repeat.unwrap_or(0) == 0;
+            if let (true, Some(armed)) = (pulled, self.done.next_time) {
+                due = due.min(armed.0);
+            }
+            let page = What::Page {
+                round,
+                index: step.index,
+                step: step.name.clone(),
+                repeat: 0,
+                nominal,
+                new_round,
+            };
+            Some(Upcoming { due, what: page })
+        })
+    }
+
+    fn next_repeat(&self) -> Option<Upcoming> {
+        let last = self.done.steps.iter().rfind(|known| fired(known.result))?;
+        let step = self.policy.step(&last.name)?;
+        let (every, times) = step.repeat?;
+        let number = last.repeat.unwrap_or(0) + 1;
+        if number > i64::from(times) || !self.holds(step.condition) {
+            return None;
+        }
+        let due = after(self.done.repeat_from?.0, times_span(every, number));
+        let nominal = self.done.nominal_time?.0;
+        let page = What::Page {
+            round: self.done.round,
+            index: step.index,
+            step: step.name.clone(),
+            repeat: number,
+            nominal,
+            new_round: None,
+        };
+        Some(Upcoming { due, what: page })
+    }
+
+    fn after_round(&self) -> Option<Upcoming> {
+        let end = self.last_planned()?;
+        let nobody = !self.done.steps.is_empty()
+            && self
+                .done
+                .steps
+                .iter()
+                .all(|known| known.result == StepResult::SkippedEmpty);
+        if let Some((times, interval)) = self.policy.chain_repeat().filter(|_| !nobody) {
+            let used = self.done.round - self.done.first_round;
+            if used < i64::from(times) {
+                let start = after(end, interval);
+                let next = self.next_step(None, start, self.done.round + 1, Some(start));
+                if next.is_some() {
+                    return next;
+                }
+            }
+        }
+        let unanswered = !self.standing.acknowledged && !self.standing.resolved;
+        let (wait, _) = self.policy.on_exhausted();
+        unanswered.then(|| Upcoming {
+            due: after(end, wait),
+            what: What::Exhaust,
+        })
+    }
+
+    /// The last notification planned in this round, sent or not.
+    fn last_planned(&self) -> Option<Timestamp> {
+        let start = self.done.nominal_time?.0;
+        let ahead = self
+            .remaining()
+            .map(|(step, nominal)| after(nominal, repeats_span(step)))
+            .max();
+        let last_fired = self.done.steps.iter().rfind(|known| fired(known.result));
+        let repeats = last_fired.and_then(|known| {
+            let span = self
+                .policy
+                .step(&known.name)
+                .map_or(SignedDuration::ZERO, repeats_span);
+            Some(after(self.done.repeat_from?.0, span))
+        });
+        let handled = self.done.steps.last().map(|known| {
+            let step = self
+                .policy
+                .step(&known.name)
+                .filter(|_| known.result == StepResult::Skipped);
+            after(
+                known.time.0,
+                step.map_or(SignedDuration::ZERO, repeats_span),
+            )
+        });
+        [Some(start), ahead, repeats, handled]
+            .into_iter()
+            .flatten()
+            .max()
+    }
+
+    /// Index in the policy of the last step that was handled in this round; by name, and where the name is gone from
+    /// the policy, by how many were handled.
+    fn position(&self) -> Option<usize> {
+        let name = self.done.step.as_deref()?;
+        let by_name = self.policy.step(name).map(|step| step.index);
+        by_name.or_else(|| self.done.steps.len().checked_sub(1))
+    }
+}
+
+/// Whether a step counts as fired: its repeats follow.
+pub fn fired(result: StepResult) -> bool {
+    match result {
+        StepResult::Fired | StepResult::CaughtUp => true,
+        StepResult::Skipped | StepResult::SkippedEmpty => false,
+    }
+}
+
+fn repeats_span(step: &StepPlan) -> SignedDuration {
+    step.repeat.map_or(SignedDuration::ZERO, |(every, times)| {
+        times_span(every, i64::from(times))
+    })
+}
+
+fn times_span(every: SignedDuration, times: i64) -> SignedDuration {
+    every
+        .checked_mul(i32::try_from(times).unwrap_or(i32::MAX))
+        .unwrap_or(SignedDuration::MAX)
+}
