@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod controlplane;
 mod eventually;
 pub mod process;
+pub mod receiver;
 
 pub use eventually::{TimedOut, eventually};
 
