@@ -70,7 +70,7 @@ impl TestCa {
 
     /// A server certificate for `names` (DNS names or IP addresses).
     pub fn server(&self, names: &[&str]) -> Result<CertifiedKey, CertificateError> {
-        self.sign(Self::server_params(names)?)
+        self.sign(&Self::server_params(names)?)
     }
 
     /// A server certificate for `names` that ended in the year 2000.
@@ -78,7 +78,7 @@ impl TestCa {
         let mut params = Self::server_params(names)?;
         params.not_before = date_time_ymd(1999, 1, 1);
         params.not_after = date_time_ymd(2000, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// A client certificate as the API server reads it: the common name is the user, each organization a group.
@@ -108,7 +108,7 @@ impl TestCa {
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params)
+        self.sign(&params)
     }
 
     fn server_params(names: &[&str]) -> Result<CertificateParams, CertificateError> {
@@ -122,7 +122,7 @@ impl TestCa {
         Ok(params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Result<CertifiedKey, CertificateError> {
+    fn sign(&self, params: &CertificateParams) -> Result<CertifiedKey, CertificateError> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(CertifiedKey {

@@ -25,6 +25,12 @@ if [ "${1:-}" = --print-folder ]; then
   exit 0
 fi
 
+finished() { for tool in etcd kube-apiserver kubectl kube-controller-manager helm; do [ -x "$out/$tool" ] || return 1; done; }
+if finished; then
+  echo "$out"
+  exit 0
+fi
+
 command -v go >/dev/null || { echo "Go is needed to build the control plane: install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl." >&2; exit 1; }
 mkdir -p "$out"
 # One build at a time; a second one waits and then finds everything done.

@@ -167,13 +167,13 @@ async fn accept_all(
         tokio::spawn(async move {
             let stream = match tls {
                 None => Stream::Plain(stream),
-                Some(acceptor) => match acceptor.accept(stream).await {
-                    Ok(stream) => Stream::Tls(Box::new(stream)),
-                    Err(_) => {
+                Some(acceptor) => {
+                    let Ok(stream) = acceptor.accept(stream).await else {
                         ledger.send_modify(Ledger::note_failed_handshake);
                         return;
-                    }
-                },
+                    };
+                    Stream::Tls(Box::new(stream))
+                }
             };
             let _closed = ready.send((Connection::new(stream), peer)).await;
         });

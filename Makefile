@@ -1,0 +1,46 @@
+# Everything a person or CI does with this repository. `make` lists it.
+# One set of features everywhere, so that nothing is compiled twice.
+CARGO ?= cargo
+FLAGS := --locked --features testkit
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: controlplane
+controlplane: ## Build the pinned control plane for tests and demo into the user's cache (first time: about 10 minutes)
+	@./tests/controlplane/build.sh >/dev/null
+
+.PHONY: build
+build: ## Build the release binaries
+	$(CARGO) build --locked --release --bins
+
+.PHONY: lint
+lint: ## Check format, lints and documentation; warnings fail
+	@echo "==> format"
+	$(CARGO) fmt --check
+	@echo "==> lints"
+	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
+	@echo "==> documentation"
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --no-deps --lib
+
+# Benches are compiled by `lint`, not run here: a measurement is no test.
+.PHONY: test
+test: controlplane lint ## Check everything, on a real control plane too
+	@echo "==> tests, on the control plane in $$(./tests/controlplane/build.sh --print-folder)"
+	$(CARGO) test $(FLAGS) --lib --bins --tests --no-fail-fast
+	$(CARGO) test $(FLAGS) --doc
+
+.PHONY: bench
+bench: controlplane ## Measure the performance claims (benches/)
+	$(CARGO) bench $(FLAGS) --benches
+
+.PHONY: crds
+crds: ## Write crds/ anew from the types in src/api
+	UPDATE_CRDS=1 $(CARGO) test $(FLAGS) --lib api::crd
+
+.PHONY: clean-cache
+clean-cache: ## Remove all control planes from the user's cache
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/firebell/controlplane"
