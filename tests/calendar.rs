@@ -1,0 +1,528 @@
+//! Calendars against a slow reference: a wall clock that is read every minute.
+//!
+//! The reference knows one rule only: a window opens when the wall clock first shows its start or a later time, and
+//! closes when it first shows its end or a later time. It shares no code with the calendar.
+
+use std::ops::Range;
+
+use firebell::domain::calendar::{Calendar, CalendarError, Window, instant_of, zone};
+use jiff::civil::{Date, DateTime, Time, Weekday, date, time};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use proptest::prelude::*;
+use rstest::rstest;
+
+const ZONES: [&str; 7] = [
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Pacific/Apia",
+    "America/Sao_Paulo",
+];
+const WORKDAYS: [Weekday; 5] = [
+    Weekday::Monday,
+    Weekday::Tuesday,
+    Weekday::Wednesday,
+    Weekday::Thursday,
+    Weekday::Friday,
+];
+const ALL_DAYS: [Weekday; 7] = [
+    Weekday::Monday,
+    Weekday::Tuesday,
+    Weekday::Wednesday,
+    Weekday::Thursday,
+    Weekday::Friday,
+    Weekday::Saturday,
+    Weekday::Sunday,
+];
+const MINUTE: i64 = 60;
+
+/// What a calendar is made from.
+#[derive(Clone, Debug)]
+struct Declared {
+    zone: &'static str,
+    windows: Vec<Window>,
+    holidays: Vec<Date>,
+}
+
+impl Declared {
+    fn zone(&self) -> TimeZone {
+        zone(self.zone).unwrap()
+    }
+
+    fn calendar(&self) -> Calendar {
+        Calendar::new(self.zone(), &self.windows, self.holidays.iter().copied()).unwrap()
+    }
+}
+
+fn window(days: &[Weekday], from: Time, to: Time) -> Window {
+    Window {
+        days: days.to_vec(),
+        from,
+        to,
+    }
+}
+
+/// Business hours, a night shift, around the clock, and short windows in the hours in which clocks change.
+fn declared(zone: &'static str, holidays: Vec<Date>) -> Vec<Declared> {
+    [
+        vec![window(&WORKDAYS, time(9, 0, 0, 0), time(17, 30, 0, 0))],
+        vec![window(&ALL_DAYS, time(22, 0, 0, 0), time(6, 0, 0, 0))],
+        vec![window(&ALL_DAYS, time(0, 0, 0, 0), time(0, 0, 0, 0))],
+        vec![
+            window(&ALL_DAYS, time(0, 10, 0, 0), time(1, 45, 0, 0)),
+            window(&ALL_DAYS, time(2, 15, 0, 0), time(2, 45, 0, 0)),
+            window(&ALL_DAYS, time(2, 50, 0, 0), time(3, 5, 0, 0)),
+            window(&ALL_DAYS, time(23, 10, 0, 0), time(23, 50, 0, 0)),
+        ],
+    ]
+    .into_iter()
+    .map(|windows| Declared {
+        zone,
+        windows,
+        holidays: holidays.clone(),
+    })
+    .collect()
+}
+
+/// Minutes (seconds since the epoch) and whether the calendar is open, by reading the wall clock.
+fn reference(declared: &Declared, minutes: Range<i64>) -> Vec<(Timestamp, bool)> {
+    let zone = declared.zone();
+    let mut latest_shown = DateTime::MIN;
+    let warm_up = minutes.start - 2 * 24 * 60 * MINUTE;
+    (warm_up..minutes.end)
+        .step_by(60)
+        .map(|second| {
+            let instant = Timestamp::from_second(second).unwrap();
+            latest_shown = latest_shown.max(zone.to_datetime(instant));
+            (instant, shown_is_open(declared, latest_shown))
+        })
+        .filter(|(instant, _)| instant.as_second() >= minutes.start)
+        .collect()
+}
+
+/// Whether a time shown by a wall clock lies in a window of its day or in one that began the day before.
+fn shown_is_open(declared: &Declared, shown: DateTime) -> bool {
+    let today = shown.date();
+    let yesterday = today.yesterday().unwrap();
+    declared.windows.iter().any(|window| {
+        let starts_on =
+            |day: Date| window.days.contains(&day.weekday()) && !declared.holidays.contains(&day);
+        let now = shown.time();
+        if window.from < window.to {
+            starts_on(today) && window.from <= now && now < window.to
+        } else {
+            (starts_on(today) && window.from <= now) || (starts_on(yesterday) && now < window.to)
+        }
+    })
+}
+
+/// Every change of a zone's offset in the 20 years from 2006.
+fn changes(zone: &TimeZone) -> Vec<Timestamp> {
+    let from: Timestamp = "2006-01-01T00:00:00Z".parse().unwrap();
+    let until: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    zone.following(from)
+        .map(|transition| transition.timestamp())
+        .take_while(|instant| *instant < until)
+        .collect()
+}
+
+fn minute_of(instant: Timestamp) -> i64 {
+    instant.as_second() / MINUTE * MINUTE
+}
+
+fn assert_agrees(declared: &Declared, minutes: Range<i64>) {
+    let calendar = declared.calendar();
+    let read = reference(declared, minutes);
+    let mut open_minutes = 0;
+    let (first, _) = read[0];
+    for (instant, open) in &read {
+        assert_eq!(calendar.is_open(*instant), *open, "{instant} {declared:?}");
+        if instant.as_second() % (37 * MINUTE) == 0 {
+            let worked = SignedDuration::from_mins(open_minutes);
+            assert_eq!(
+                calendar.working_between(first, *instant),
+                worked,
+                "{first}..{instant} {declared:?}"
+            );
+        }
+        open_minutes += i64::from(*open);
+    }
+    let mut next_open = None;
+    for (instant, open) in read.iter().rev() {
+        if *open {
+            next_open = Some(*instant);
+        }
+        if instant.as_second() % (53 * MINUTE) == 0
+            && let Some(expected) = next_open
+        {
+            assert_eq!(calendar.next_open(*instant), Some(expected), "{declared:?}");
+        }
+    }
+}
+
+#[rstest]
+fn around_every_change_of_the_clock_in_20_years_it_is_open_when_the_wall_clock_says_so(
+    #[values(0, 1, 2, 3, 4, 5, 6)] zone_index: usize,
+) {
+    let name = ZONES[zone_index];
+    let changes = changes(&zone(name).unwrap());
+    assert!(name == "Asia/Kolkata" || changes.len() > 5, "{name}");
+    for (turn, change) in changes.iter().enumerate() {
+        let from = minute_of(*change) - 28 * 60 * MINUTE;
+        let all = declared(name, vec![]);
+        // Each change with one of the four calendars in turn; spring and autumn alternate, hence the halving.
+        let chosen = &all[(turn / 2 + turn) % all.len()];
+        assert_agrees(chosen, from..from + 58 * 60 * MINUTE);
+    }
+}
+
+#[test]
+fn in_apia_the_day_that_never_was_has_no_working_time() {
+    for declared in declared("Pacific/Apia", vec![]) {
+        let change: Timestamp = "2011-12-30T10:00:00Z".parse().unwrap();
+        let from = minute_of(change) - 3 * 24 * 60 * MINUTE;
+        assert_agrees(&declared, from..from + 6 * 24 * 60 * MINUTE);
+    }
+    let business = &declared("Pacific/Apia", vec![])[0];
+    // Thursday 29 December, 17:00, to Monday 2 January, 09:30: half an hour on Thursday, no Friday, half an hour.
+    let thursday: Timestamp = "2011-12-29T17:00:00-10:00".parse().unwrap();
+    let monday: Timestamp = "2012-01-02T09:30:00+14:00".parse().unwrap();
+    assert_eq!(
+        business.calendar().working_between(thursday, monday),
+        SignedDuration::from_hours(1)
+    );
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[rstest]
+#[case::a_start_that_does_not_exist_moves_to_the_next_valid_instant(
+    time(2, 30, 0, 0),
+    time(4, 0, 0, 0),
+    "2026-03-29T03:00:00+02:00",
+    "2026-03-29T04:00:00+02:00"
+)]
+#[case::an_end_that_does_not_exist_moves_to_the_next_valid_instant(
+    time(1, 0, 0, 0),
+    time(2, 30, 0, 0),
+    "2026-03-29T01:00:00+01:00",
+    "2026-03-29T03:00:00+02:00"
+)]
+#[case::a_start_that_occurs_twice_is_the_first(
+    time(2, 30, 0, 0),
+    time(4, 0, 0, 0),
+    "2026-10-25T02:30:00+02:00",
+    "2026-10-25T04:00:00+01:00"
+)]
+#[case::an_end_that_occurs_twice_is_the_first(
+    time(1, 0, 0, 0),
+    time(2, 30, 0, 0),
+    "2026-10-25T01:00:00+02:00",
+    "2026-10-25T02:30:00+02:00"
+)]
+#[case::a_night_shift_stays_open_through_the_hour_that_occurs_twice(
+    time(22, 0, 0, 0),
+    time(6, 0, 0, 0),
+    "2026-10-24T22:00:00+02:00",
+    "2026-10-25T06:00:00+01:00"
+)]
+fn edges_at_a_change_of_the_clock(
+    #[case] from: Time,
+    #[case] to: Time,
+    #[case] opens: &str,
+    #[case] closes: &str,
+) {
+    let berlin = zone("Europe/Berlin").unwrap();
+    let calendar = Calendar::new(berlin, &[window(&ALL_DAYS, from, to)], []).unwrap();
+    let (opens, closes) = (at(opens), at(closes));
+    let nano = SignedDuration::from_nanos(1);
+    assert!(!calendar.is_open(opens - nano));
+    assert!(calendar.is_open(opens));
+    assert!(calendar.is_open(closes - nano));
+    assert!(!calendar.is_open(closes));
+    assert_eq!(calendar.next_closed(opens), Some(closes));
+    assert_eq!(
+        calendar.working_between(opens - nano, closes + nano),
+        closes.duration_since(opens)
+    );
+}
+
+#[test]
+fn a_window_wholly_within_the_hour_that_does_not_exist_is_left_out_that_day() {
+    let berlin = zone("Europe/Berlin").unwrap();
+    let window = window(&ALL_DAYS, time(2, 10, 0, 0), time(2, 50, 0, 0));
+    let calendar = Calendar::new(berlin, &[window], []).unwrap();
+    assert_eq!(
+        calendar.next_open(at("2026-03-28T03:00:00+01:00")),
+        Some(at("2026-03-30T02:10:00+02:00"))
+    );
+}
+
+#[test]
+fn a_window_over_midnight_belongs_to_the_day_it_starts_on() {
+    let berlin = zone("Europe/Berlin").unwrap();
+    let fridays = [window(
+        &[Weekday::Friday],
+        time(22, 0, 0, 0),
+        time(6, 0, 0, 0),
+    )];
+    let saturday_night = at("2026-01-03T03:00:00+01:00");
+    let open = Calendar::new(berlin.clone(), &fridays, [date(2026, 1, 3)]).unwrap();
+    assert!(
+        open.is_open(saturday_night),
+        "Saturday's holiday leaves Friday's shift alone"
+    );
+    let closed = Calendar::new(berlin, &fridays, [date(2026, 1, 2)]).unwrap();
+    assert!(
+        !closed.is_open(saturday_night),
+        "Friday's holiday takes its shift away"
+    );
+}
+
+#[test]
+fn work_that_ends_with_the_day_is_due_at_closing_time() {
+    let calendar = declared("Europe/Berlin", vec![])[0].calendar();
+    let morning = at("2026-01-05T09:00:00+01:00");
+    let whole_day = SignedDuration::from_mins(510);
+    assert_eq!(
+        calendar.add_working(morning, whole_day),
+        Some(at("2026-01-05T17:30:00+01:00"))
+    );
+    assert_eq!(
+        calendar.add_working(morning, whole_day + SignedDuration::from_secs(1)),
+        Some(at("2026-01-06T09:00:01+01:00"))
+    );
+}
+
+#[test]
+fn a_calendar_without_declared_hours_is_open_at_all_times() {
+    let always = Calendar::always();
+    let t = at("2026-01-05T09:00:00Z");
+    let day = SignedDuration::from_hours(24);
+    assert!(always.is_open(t) && always.is_always());
+    assert_eq!(always.next_open(t), Some(t));
+    assert_eq!(always.next_closed(t), None);
+    assert_eq!(always.add_working(t, day), Some(t + day));
+    assert_eq!(always.working_between(t + day, t), -day);
+}
+
+#[test]
+fn around_the_clock_never_closes_but_for_its_holidays() {
+    let t = at("2026-01-05T09:00:00Z");
+    let open = declared("Europe/Berlin", vec![])[2].calendar();
+    assert_eq!(open.next_closed(t), None);
+    let christmas = declared("Europe/Berlin", vec![date(2026, 12, 25)])[2].calendar();
+    assert_eq!(
+        christmas.next_closed(t),
+        Some(at("2026-12-25T00:00:00+01:00"))
+    );
+    assert_eq!(christmas.next_closed(at("2026-12-26T00:00:00+01:00")), None);
+}
+
+#[rstest]
+#[case::within_a_day(&[(Weekday::Monday, 9, 12), (Weekday::Monday, 11, 13)])]
+#[case::twice_the_same(&[(Weekday::Monday, 9, 12), (Weekday::Monday, 9, 12)])]
+#[case::over_midnight(&[(Weekday::Monday, 22, 6), (Weekday::Tuesday, 5, 7)])]
+#[case::from_sunday_to_monday(&[(Weekday::Sunday, 22, 6), (Weekday::Monday, 5, 7)])]
+#[case::two_nights(&[(Weekday::Monday, 20, 2), (Weekday::Monday, 22, 6)])]
+fn windows_that_overlap_make_no_calendar(#[case] windows: &[(Weekday, i8, i8)]) {
+    let windows: Vec<Window> = windows
+        .iter()
+        .map(|(day, from, to)| window(&[*day], time(*from, 0, 0, 0), time(*to, 0, 0, 0)))
+        .collect();
+    let refused = Calendar::new(TimeZone::UTC, &windows, []);
+    assert!(
+        matches!(refused, Err(CalendarError::Overlap { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn windows_that_touch_are_one_opening() {
+    let windows = [
+        window(&[Weekday::Monday], time(9, 0, 0, 0), time(12, 0, 0, 0)),
+        window(&[Weekday::Monday], time(12, 0, 0, 0), time(0, 0, 0, 0)),
+        window(&[Weekday::Tuesday], time(0, 0, 0, 0), time(3, 0, 0, 0)),
+    ];
+    let calendar = Calendar::new(TimeZone::UTC, &windows, []).unwrap();
+    assert_eq!(
+        calendar.next_closed(at("2026-01-05T09:00:00Z")),
+        Some(at("2026-01-06T03:00:00Z"))
+    );
+}
+
+#[test]
+fn a_calendar_that_never_opens_is_refused() {
+    let none = window(&[], time(9, 0, 0, 0), time(17, 0, 0, 0));
+    assert_eq!(
+        Calendar::new(TimeZone::UTC, &[none], []),
+        Err(CalendarError::Empty)
+    );
+    assert_eq!(
+        Calendar::new(TimeZone::UTC, &[], []),
+        Err(CalendarError::Empty)
+    );
+}
+
+#[test]
+fn a_local_time_becomes_the_first_instant_the_wall_clock_shows_it_or_a_later_one() {
+    for name in ZONES {
+        let zone = zone(name).unwrap();
+        for change in changes(&zone) {
+            let around = zone.to_datetime(change);
+            for minutes in (-150..150).step_by(15) {
+                let local = around.checked_add(minutes.minutes()).unwrap();
+                let found = instant_of(&zone, local).unwrap();
+                assert!(zone.to_datetime(found) >= local, "{name} {local}");
+                let before = found - SignedDuration::from_secs(1);
+                assert!(zone.to_datetime(before) < local, "{name} {local}");
+            }
+        }
+    }
+}
+
+/// Days with at most two openings that cannot overlap: one before noon, one from noon on, maybe over midnight.
+fn any_declared() -> impl Strategy<Value = Declared> {
+    let mornings = prop::collection::vec((0_usize..7, 6_i8..9, 9_i8..=12), 0..5);
+    let evenings = prop::collection::vec((0_usize..7, 12_i8..23, 0_i8..12), 0..5);
+    let holidays = prop::collection::vec((2006_i16..2027, 1_i8..13, 1_i8..29), 0..20);
+    (0..ZONES.len(), mornings, evenings, holidays).prop_filter_map(
+        "it must open at all",
+        |(zone, mornings, evenings, holidays)| {
+            let mut windows: Vec<Window> = Vec::new();
+            for (day, from, to) in mornings {
+                windows.push(window(
+                    &[ALL_DAYS[day]],
+                    time(from, 0, 0, 0),
+                    time(to, 0, 0, 0),
+                ));
+            }
+            for (day, from, to) in evenings {
+                let to = if to % 2 == 0 { from + 1 } else { to / 2 };
+                windows.push(window(
+                    &[ALL_DAYS[day]],
+                    time(from, 30, 0, 0),
+                    time(to, 15, 0, 0),
+                ));
+            }
+            let declared = Declared {
+                zone: ZONES[zone],
+                windows,
+                holidays: holidays
+                    .into_iter()
+                    .map(|(y, m, d)| date(y, m, d))
+                    .collect(),
+            };
+            Calendar::new(declared.zone(), &declared.windows, [])
+                .ok()
+                .map(|_| declared)
+        },
+    )
+}
+
+/// An instant from 2006 to 2026.
+fn any_instant() -> impl Strategy<Value = Timestamp> {
+    (1_136_073_600_000_i64..1_767_225_600_000)
+        .prop_map(|millis| Timestamp::from_millisecond(millis).unwrap())
+}
+
+/// From a nanosecond to the longest duration of the API, small ones as likely as large ones.
+fn any_duration() -> impl Strategy<Value = SignedDuration> {
+    (0_u32..55, any::<u64>())
+        .prop_map(|(bits, random)| {
+            SignedDuration::from_nanos((random >> 9 >> bits).try_into().unwrap())
+        })
+        .prop_filter("at most a year", |length| {
+            *length <= SignedDuration::from_hours(8760) && length.is_positive()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn on_any_days_it_is_open_when_the_wall_clock_says_so(
+        declared in any_declared(), from in any_instant(), days in 1_i64..6,
+    ) {
+        let from = minute_of(from);
+        assert_agrees(&declared, from..from + days * 24 * 60 * MINUTE);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn addition_and_difference_are_exact_inverses(
+        declared in any_declared(), t in any_instant(), length in any_duration(),
+    ) {
+        let calendar = declared.calendar();
+        let end = calendar.add_working(t, length).unwrap();
+        prop_assert_eq!(calendar.working_between(t, end), length);
+        prop_assert_eq!(calendar.working_between(end, t), -length);
+        let nano = SignedDuration::from_nanos(1);
+        prop_assert_eq!(calendar.working_between(t, end - nano), length - nano, "the earliest such instant");
+        let start = calendar.add_working(end, -length).unwrap();
+        prop_assert!(start >= t, "the latest such instant");
+        prop_assert_eq!(calendar.working_between(start, end), length);
+    }
+
+    #[test]
+    fn two_additions_make_one(
+        declared in any_declared(), t in any_instant(), lengths in prop::collection::vec(any_duration(), 1..4),
+    ) {
+        let calendar = declared.calendar();
+        let mut step_by_step = t;
+        for length in &lengths {
+            step_by_step = calendar.add_working(step_by_step, *length).unwrap();
+        }
+        prop_assert_eq!(calendar.add_working(t, lengths.into_iter().sum()), Some(step_by_step));
+    }
+
+    #[test]
+    fn a_long_time_is_the_sum_of_its_days(
+        declared in any_declared(), t in any_instant(), days in 1_i64..400,
+    ) {
+        let calendar = declared.calendar();
+        let mut sum = SignedDuration::ZERO;
+        let mut day = t;
+        for _ in 0..days {
+            let next = day + SignedDuration::from_hours(24);
+            sum += calendar.working_between(day, next);
+            day = next;
+        }
+        prop_assert_eq!(calendar.working_between(t, day), sum);
+    }
+
+    #[test]
+    fn the_next_opening_is_open_and_nothing_before_it_is(declared in any_declared(), t in any_instant()) {
+        let calendar = declared.calendar();
+        let open = calendar.next_open(t).unwrap();
+        prop_assert!(calendar.is_open(open));
+        prop_assert_eq!(calendar.working_between(t, open), SignedDuration::ZERO);
+        prop_assert_eq!(calendar.is_open(t), open == t);
+        if let Some(closed) = calendar.next_closed(open) {
+            prop_assert!(!calendar.is_open(closed));
+            prop_assert_eq!(calendar.working_between(open, closed), closed.duration_since(open));
+        }
+    }
+
+    #[test]
+    fn no_instant_and_no_duration_makes_it_panic(
+        declared in any_declared(), second in -62_000_000_000_i64..=253_402_207_200,
+        seconds in -4_000_000_i64..4_000_000,
+    ) {
+        let calendar = declared.calendar();
+        let t = Timestamp::from_second(second).unwrap();
+        let _ = (calendar.is_open(t), calendar.next_open(t), calendar.next_closed(t));
+        let end = calendar.add_working(t, SignedDuration::from_secs(seconds));
+        if let Some(end) = end {
+            prop_assert_eq!(calendar.working_between(t, end), SignedDuration::from_secs(seconds));
+        }
+    }
+}
