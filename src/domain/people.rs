@@ -1,138 +1,157 @@
-//! Names to people: who a step tells, and by which ways. The live policy first, then the pinned one.
+//! From the names in a policy to the people behind them, and the ways to each.
 //!
-//! Rule: `api.md` section 3 "Revisions" (connectors, contacts, groups, rotas are live; a name missing there falls
-//! back to the pinned one).
+//! People are live: a name is looked up in the newest valid revision first and falls back to the pinned one, so that a
+//! corrected phone number reaches running tickets and an edit that drops a name silences nobody. Rules: api.md section
+//! 3, "Revisions".
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::delivery::{Target, Way};
-use super::policy::ValidPolicy;
-use super::rota;
-use crate::api::{Connector, Contact, NotifyTarget};
+use super::policy::{MOST_TARGETS, Named, ValidPolicy};
+use crate::api::{Audience, Connector, Contact, NotifyTarget};
 
-/// Most targets of one step.
-const LIMIT: usize = 16;
+#[cfg(test)]
+mod tests;
 
 /// The people of a ticket's policy.
-#[derive(Clone, Copy)]
-pub struct People<'p> {
-    /// The newest valid revision of the policy, while the policy exists.
-    pub live: Option<&'p ValidPolicy>,
-    /// The revision the ticket is pinned to.
-    pub pinned: &'p ValidPolicy,
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    /// The newest valid content; `None` = the policy is gone.
+    pub live: Option<&'a ValidPolicy>,
+    /// The content the ticket is pinned to.
+    pub pinned: &'a ValidPolicy,
 }
 
-impl<'p> People<'p> {
-    fn find<T>(&self, look: impl Fn(&'p ValidPolicy) -> Option<T>) -> Option<T> {
+impl<'a> People<'a> {
+    /// Live first, then pinned.
+    fn find<T>(&self, look: impl Fn(&'a ValidPolicy) -> Option<T>) -> Option<T> {
         self.live.and_then(&look).or_else(|| look(self.pinned))
     }
 
-    fn contact(&self, name: &str) -> Option<&'p Contact> {
-        self.find(|policy| {
-            policy
-                .spec()
-                .contacts
-                .iter()
-                .find(|known| known.name == name)
-        })
+    /// A contact by its name.
+    pub fn contact(&self, name: &str) -> Option<&'a Contact> {
+        self.find(|policy| policy.contact(name))
     }
 
-    fn connector(&self, name: &str) -> Option<&'p Connector> {
-        self.find(|policy| {
-            policy
-                .spec()
-                .connectors
-                .iter()
-                .find(|known| known.name == name)
-        })
+    /// A connector by its name.
+    pub fn connector(&self, name: &str) -> Option<&'a Connector> {
+        self.find(|policy| policy.connector(name))
     }
 
-    /// Everybody a list of targets names at an instant: in order, once each, at most 16.
+    /// Name of the contact who is on call; `None` = nobody.
+    pub fn on_call(&self, rota: &str, at: Timestamp) -> Option<&'a str> {
+        let policy = self.find(|policy| policy.rotas().contains(rota).then_some(policy))?;
+        policy.rotas().on_call(rota, at)
+    }
+
+    /// Those behind a list of targets: groups become their members, rotas whoever is on call at `at`. Each once, in the
+    /// order of the list, at most 16.
     pub fn expand(&self, notify: &[NotifyTarget], at: Timestamp) -> Vec<Target> {
-        let mut found: Vec<Target> = Vec::new();
-        for target in notify {
-            for one in self.expand_one(target, at) {
-                if !found.contains(&one) && found.len() < LIMIT {
-                    found.push(one);
-                }
+        let mut seen = BTreeSet::new();
+        notify
+            .iter()
+            .flat_map(|target| self.behind(target, at))
+            .filter(|target| seen.insert(target.clone()))
+            .take(MOST_TARGETS)
+            .collect()
+    }
+
+    fn behind(&self, target: &NotifyTarget, at: Timestamp) -> Vec<Target> {
+        let contact = |name: &str| {
+            self.contact(name)
+                .map(|contact| Target::Contact(contact.name.clone()))
+        };
+        match Named::of(target) {
+            Some(Named::Contact(name)) => contact(name).into_iter().collect(),
+            Some(Named::Group(name)) => {
+                let members = self
+                    .find(|policy| policy.group(name))
+                    .map_or(&[][..], |group| &group.members);
+                members
+                    .iter()
+                    .filter_map(|member| contact(member))
+                    .collect()
             }
+            Some(Named::Rota(name)) => self
+                .on_call(name, at)
+                .and_then(contact)
+                .into_iter()
+                .collect(),
+            Some(Named::Connector(name)) => self
+                .connector(name)
+                .map(|connector| Target::Connector(connector.name.clone()))
+                .into_iter()
+                .collect(),
+            Some(Named::Reporter) => vec![Target::Reporter],
+            None => Vec::new(),
         }
-        found
     }
 
-    fn expand_one(&self, target: &NotifyTarget, at: Timestamp) -> Vec<Target> {
-        let mut found = Vec::new();
-        found.extend(target.contact.clone().map(Target::Contact));
-        if let Some(name) = &target.group {
-            let group = self.find(|policy| {
-                policy
-                    .spec()
-                    .groups
-                    .iter()
-                    .find(|known| known.name == *name)
-            });
-            found.extend(
-                group
-                    .into_iter()
-                    .flat_map(|group| group.members.iter().cloned().map(Target::Contact)),
-            );
-        }
-        if let Some(name) = &target.rota {
-            let member = self.find(|policy| {
-                let rota = policy
-                    .spec()
-                    .rotas
-                    .iter()
-                    .find(|known| known.name == *name)?;
-                Some(rota::on_call(policy.spec(), rota, at))
-            });
-            found.extend(
-                member
-                    .flatten()
-                    .map(|member| Target::Contact(member.to_owned())),
-            );
-        }
-        found.extend(target.connector.clone().map(Target::Connector));
-        if target.reporter == Some(true) {
-            found.push(Target::Reporter);
-        }
-        found
-    }
-
-    /// The ways to a target, in the order they are tried. `reporter` is the contact name a ticket gives for its reporter.
+    /// The ways to a target in the order in which they are tried; `namespace` is that of the policy. `reporter` is the
+    /// ticket's `reporter.contact`: it counts where it names a contact of the policy.
     pub fn ways(&self, target: &Target, namespace: &str, reporter: Option<&str>) -> Vec<Way> {
         let way = |connector: Connector| Way {
             namespace: namespace.to_owned(),
             connector,
         };
-        let of_contact = |name: &str| {
-            let reach = self
-                .contact(name)
-                .map(|contact| contact.reach.as_slice())
-                .unwrap_or_default();
-            let ways = reach.iter().filter_map(|reach| {
-                let mut connector = self.connector(&reach.connector)?.clone();
-                connector.address = reach.address.clone().or(connector.address);
-                Some(way(connector))
-            });
-            ways.collect()
-        };
         match target {
-            Target::Contact(name) => of_contact(name),
             Target::Connector(name) => self.connector(name).cloned().map(way).into_iter().collect(),
-            Target::Reporter => reporter.map(of_contact).unwrap_or_default(),
+            Target::Contact(_) | Target::Reporter => self
+                .contact_behind(target, reporter)
+                .map_or_else(Vec::new, |contact| {
+                    self.connectors_of(contact).into_iter().map(way).collect()
+                }),
         }
     }
 
-    /// The contact whose `user` is that account.
+    /// What may be told to a target: as soon as one of its ways goes to customers, only what customers may see. A
+    /// reporter is taken for a customer.
+    pub fn audience(&self, target: &Target) -> Audience {
+        let ways = self.ways(target, "", None);
+        let customers = ways
+            .iter()
+            .any(|way| way.connector.audience == Audience::Customers);
+        match target {
+            Target::Reporter => Audience::Customers,
+            Target::Contact(_) | Target::Connector(_) if customers => Audience::Customers,
+            Target::Contact(_) | Target::Connector(_) => Audience::Internal,
+        }
+    }
+
+    /// Name of the contact behind a user name, as in `spec.assignment.assignee`: by `user`, else the contact of that
+    /// very name.
     pub fn contact_of_user(&self, user: &str) -> Option<String> {
-        let of = |policy: &ValidPolicy| {
-            let contacts = &policy.spec().contacts;
-            contacts
+        let by_user = |policy: &'a ValidPolicy| {
+            policy
+                .spec()
+                .contacts
                 .iter()
-                .find(|known| known.user.as_deref() == Some(user))
-                .map(|known| known.name.clone())
+                .find(|contact| contact.user.as_deref() == Some(user))
         };
-        self.live.and_then(of).or_else(|| of(self.pinned))
+        self.find(by_user)
+            .or_else(|| self.contact(user))
+            .map(|contact| contact.name.clone())
+    }
+
+    fn contact_behind(&self, target: &Target, reporter: Option<&str>) -> Option<&'a Contact> {
+        match target {
+            Target::Contact(name) => self.contact(name),
+            Target::Reporter => self.contact(reporter?),
+            Target::Connector(_) => None,
+        }
+    }
+
+    /// A contact's connectors in order, each with the contact's own address where one is given.
+    fn connectors_of(&self, contact: &Contact) -> Vec<Connector> {
+        let reach = contact.reach.iter().filter_map(|reach| {
+            let mut connector = self.connector(&reach.connector)?.clone();
+            if let Some(address) = &reach.address {
+                connector.address = Some(address.clone());
+            }
+            Some(connector)
+        });
+        reach.collect()
     }
 }
