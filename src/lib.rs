@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod connectors;
 pub mod controller;
 pub mod domain;
 

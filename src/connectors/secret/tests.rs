@@ -1,0 +1,108 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+#[derive(Default)]
+struct Counting {
+    gets: AtomicUsize,
+    fails: bool,
+}
+
+#[async_trait]
+impl SecretSource for Arc<Counting> {
+    async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if self.fails {
+            return Err(SecretError::Missing {
+                name: name.to_owned(),
+            });
+        }
+        Ok(Arc::new(SecretValues::new(
+            name,
+            [("token".to_owned(), b"t0ps3cret\n".to_vec())],
+        )))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_reads_at_once_make_one_request_and_later_ones_a_fresh_one() {
+    let counting = Arc::new(Counting::default());
+    let secrets = BriefSecrets::new(Arc::clone(&counting));
+    let reads = (0..1000).map(|_| secrets.get("team", "room"));
+    assert!(
+        futures::future::join_all(reads)
+            .await
+            .iter()
+            .all(Result::is_ok)
+    );
+    assert_eq!(counting.gets.load(Ordering::SeqCst), 1);
+
+    tokio::time::advance(MAX_AGE).await;
+    secrets.get("team", "room").await.unwrap();
+    assert_eq!(
+        counting.gets.load(Ordering::SeqCst),
+        2,
+        "a value older than 2 s is never given out"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_secret_is_asked_for_again_after_half_a_second_and_never_mixed_up_between_namespaces()
+ {
+    let counting = Arc::new(Counting {
+        fails: true,
+        ..Counting::default()
+    });
+    let secrets = BriefSecrets::new(Arc::clone(&counting));
+    for _ in 0..3 {
+        assert_eq!(
+            secrets.get("team", "room").await.unwrap_err(),
+            SecretError::Missing {
+                name: "room".into()
+            }
+        );
+    }
+    assert_eq!(counting.gets.load(Ordering::SeqCst), 1);
+    let _ = secrets.get("other", "room").await;
+    assert_eq!(counting.gets.load(Ordering::SeqCst), 2);
+    tokio::time::advance(MAX_FAILURE_AGE).await;
+    let _ = secrets.get("team", "room").await;
+    assert_eq!(counting.gets.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_do_not_linger_once_they_are_too_old_to_be_given_out() {
+    let secrets = BriefSecrets::new(Arc::new(Counting::default()));
+    for name in ["a", "b", "c"] {
+        secrets.get("team", name).await.unwrap();
+    }
+    tokio::time::advance(MAX_AGE).await;
+    secrets.get("team", "d").await.unwrap();
+    assert_eq!(secrets.slots.lock().len(), 1);
+}
+
+#[test]
+fn values_lose_surrounding_white_space_and_never_show_in_debug_or_errors() {
+    let values = SecretValues::new(
+        "room",
+        [
+            ("token".to_owned(), b" t0ps3cret\n".to_vec()),
+            ("empty".to_owned(), b"\n".to_vec()),
+            ("bytes".to_owned(), vec![0xff, 0xfe]),
+        ],
+    );
+    assert_eq!(
+        values.get("token").unwrap().unwrap().expose_secret(),
+        "t0ps3cret"
+    );
+    assert!(values.get("empty").unwrap().is_none());
+    assert!(values.get("absent").unwrap().is_none());
+    assert_eq!(
+        values.get("bytes").unwrap_err().to_string(),
+        "key \"bytes\" of Secret \"room\" must be UTF-8 text"
+    );
+    assert!(!format!("{values:?}").contains("t0ps3cret"));
+}
