@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use firebell::testkit::controlplane::{ControlPlane, Options, namespace, shared};
+use firebell::testkit::controlplane::{Binaries, ControlPlane, Options, namespace, shared};
 use firebell::testkit::eventually;
-use firebell::testkit::process::is_running;
+use firebell::testkit::process::{RunFolder, is_running};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
@@ -361,4 +361,114 @@ async fn after_the_parent_is_killed_no_process_and_no_folder_is_left() {
     })
     .await
     .unwrap();
+}
+
+/// Runs some of the tests above against a cluster that stands already, as a person with a cluster would.
+#[tokio::test]
+async fn an_existing_cluster_serves_as_well() {
+    let control_plane = shared().await.unwrap();
+    let kubectl = control_plane.binary("kubectl").unwrap();
+    let search = format!(
+        "{}:{}",
+        kubectl.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let same = [
+        "a_user_without_a_role_is_refused_and_with_one_may_do_just_that",
+        "a_user_is_in_both_groups_that_were_asked_for",
+        "a_user_kubeconfig_serves_kubectl_and_its_refusals_are_shown",
+        "kubectl_applies_what_it_is_given",
+    ];
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--exact")
+        .args(same)
+        .env("USE_EXISTING_CLUSTER", "true")
+        .env("KUBECONFIG", control_plane.kubeconfig_path())
+        .env("PATH", search)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("4 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn what_an_existing_cluster_cannot_do_is_said_and_not_done() {
+    if std::env::var("USE_EXISTING_CLUSTER").is_ok() {
+        let control_plane = ControlPlane::start(Options::default()).await.unwrap();
+        for refused in [
+            control_plane.kill_apiserver().unwrap_err(),
+            control_plane.audit_events(|_| true).unwrap_err(),
+        ] {
+            let said = refused.to_string();
+            assert!(
+                said.contains("is not available with USE_EXISTING_CLUSTER=true"),
+                "{said}"
+            );
+        }
+        return;
+    }
+    let control_plane = shared().await.unwrap();
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "what_an_existing_cluster_cannot_do_is_said_and_not_done",
+        ])
+        .env("USE_EXISTING_CLUSTER", "true")
+        .env("KUBECONFIG", control_plane.kubeconfig_path())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    control_plane
+        .admin()
+        .unwrap()
+        .apiserver_version()
+        .await
+        .unwrap();
+}
+
+#[test]
+fn a_missing_program_is_an_error_that_says_what_to_run() {
+    let empty = RunFolder::new("firebell-no-binaries-", false).unwrap();
+    let missing = Binaries::in_folder(empty.path().to_owned())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("'etcd' is missing") && missing.contains("run `make controlplane`"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_folder_given_by_kubebuilder_assets_is_taken_only_if_it_has_the_programs() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/build.sh");
+    let folder = RunFolder::new("firebell-assets-", false).unwrap();
+    let ask = || {
+        let mut command = Command::new("bash");
+        command
+            .args([script, "--print-folder"])
+            .env("KUBEBUILDER_ASSETS", folder.path());
+        command.output().unwrap()
+    };
+    let refused = ask();
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("which has no 'etcd'"), "{said}");
+    for tool in ["etcd", "kube-apiserver", "kubectl"] {
+        std::os::unix::fs::symlink("/bin/sh", folder.path().join(tool)).unwrap();
+    }
+    let accepted = ask();
+    assert!(accepted.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&accepted.stdout).trim(),
+        folder.path().to_str().unwrap()
+    );
 }

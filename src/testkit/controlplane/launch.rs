@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config};
 use nix::sys::signal::Signal;
 use parking_lot::Mutex;
+use tokio::net::UnixStream;
 
 use super::access::Access;
 use super::{Binaries, ControlPlaneError, Kubectl, Options};
@@ -24,6 +25,7 @@ const START_LIMIT: Duration = Duration::from_mins(2);
 const PORT_TRIES: u32 = 5;
 const POLL: Duration = Duration::from_millis(50);
 const LOG_LINES: usize = 20;
+const ETCD_SOCKET: &str = "etcd.sock";
 const IN_USE: &str = "address already in use";
 
 /// A control plane that was started here. Fields are dropped in this order: servers first, then their folder.
@@ -37,7 +39,6 @@ pub(super) struct Launched {
     access: Access,
     admin: Config,
     kubeconfig: PathBuf,
-    etcd_port: u16,
     users: AtomicUsize,
     folder: RunFolder,
 }
@@ -54,9 +55,9 @@ impl Launched {
         let admin = ca.client("admin", &["system:masters"])?;
         write_certificates(&ca, folder.path())?;
 
-        let (etcd, etcd_port) = start_etcd(&binaries, folder.path()).await?;
+        let etcd = start_etcd(&binaries, folder.path()).await?;
         let (apiserver, access, admin_config) =
-            start_first_apiserver(&binaries, &options, folder.path(), ca, &admin, etcd_port)
+            start_first_apiserver(&binaries, &options, folder.path(), ca, &admin, free_port)
                 .await?;
         let kubeconfig = folder.path().join("admin.kubeconfig");
         access.write_kubeconfig("admin", &admin, &kubeconfig)?;
@@ -70,7 +71,6 @@ impl Launched {
             access,
             admin: admin_config,
             kubeconfig,
-            etcd_port,
             users: AtomicUsize::new(0),
             folder,
         };
@@ -169,7 +169,6 @@ impl Launched {
             &self.options,
             self.folder.path(),
             self.access.port,
-            self.etcd_port,
         )?;
         wait_until_serving(&mut process, &self.admin).await?;
         *self.apiserver.lock() = Some(process);
@@ -250,49 +249,30 @@ fn free_port() -> Result<u16, ControlPlaneError> {
     Err(ControlPlaneError::NoFreePort { tries: 200 })
 }
 
-async fn start_etcd(
-    binaries: &Binaries,
-    folder: &Path,
-) -> Result<(Process, u16), ControlPlaneError> {
-    for attempt in 0..PORT_TRIES {
-        let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let args = [
-            "--unsafe-no-fsync".to_owned(),
-            format!(
-                "--data-dir={}",
-                folder.join(format!("etcd-{attempt}")).display()
-            ),
-            format!("--listen-client-urls={url}"),
-            format!("--advertise-client-urls={url}"),
-            "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-            "--log-level=warn".to_owned(),
-        ];
-        let log = folder.join(format!("etcd-{attempt}.log"));
-        let mut process = Process::spawn("etcd", &binaries.path("etcd")?, &args, &[], &log)
-            .map_err(ControlPlaneError::io("starting etcd"))?;
-        match wait_until_listening(&mut process, port).await {
-            Ok(()) => return Ok((process, port)),
-            Err(ControlPlaneError::Exited { .. }) if process.log().contains(IN_USE) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(ControlPlaneError::NoFreePort { tries: PORT_TRIES })
-}
-
-async fn wait_until_listening(process: &mut Process, port: u16) -> Result<(), ControlPlaneError> {
+/// etcd serves on a socket in the run's folder: no port to race for, and nobody else's etcd to mistake for ours.
+async fn start_etcd(binaries: &Binaries, folder: &Path) -> Result<Process, ControlPlaneError> {
+    let args = [
+        "--unsafe-no-fsync".to_owned(),
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls={}", etcd_url(folder)),
+        format!("--advertise-client-urls={}", etcd_url(folder)),
+        "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
+        "--log-level=warn".to_owned(),
+    ];
+    let log = folder.join("etcd.log");
+    let mut process = Process::spawn("etcd", &binaries.path("etcd")?, &args, &[], &log)
+        .map_err(ControlPlaneError::io("starting etcd"))?;
     let began = Instant::now();
     loop {
-        let last = match tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
-            // Someone else may listen there while ours is about to fail: only a running one counts.
-            Ok(_) => {
-                fail_if_exited(process)?;
-                return Ok(());
-            }
-            Err(error) => error.to_string(),
-        };
-        wait_a_little(process, began, last).await?;
+        match UnixStream::connect(folder.join(ETCD_SOCKET)).await {
+            Ok(_) => return Ok(process),
+            Err(error) => wait_a_little(&mut process, began, error.to_string()).await?,
+        }
     }
+}
+
+fn etcd_url(folder: &Path) -> String {
+    format!("unix://{}", folder.join(ETCD_SOCKET).display())
 }
 
 /// Starts the API server for the first time, with another port if the one chosen is taken meanwhile.
@@ -302,13 +282,13 @@ async fn start_first_apiserver(
     folder: &Path,
     ca: TestCa,
     admin: &CertifiedKey,
-    etcd_port: u16,
+    mut next_port: impl FnMut() -> Result<u16, ControlPlaneError>,
 ) -> Result<(Process, Access, Config), ControlPlaneError> {
     let mut access = Access { ca, port: 0 };
     for _ in 0..PORT_TRIES {
-        access.port = free_port()?;
+        access.port = next_port()?;
         let config = access.config(admin)?;
-        let mut process = spawn_apiserver(binaries, options, folder, access.port, etcd_port)?;
+        let mut process = spawn_apiserver(binaries, options, folder, access.port)?;
         match wait_until_serving(&mut process, &config).await {
             Ok(()) => return Ok((process, access, config)),
             Err(ControlPlaneError::Exited { .. }) if process.log().contains(IN_USE) => {}
@@ -323,12 +303,11 @@ fn spawn_apiserver(
     options: &Options,
     folder: &Path,
     port: u16,
-    etcd_port: u16,
 ) -> Result<Process, ControlPlaneError> {
     let name = "kube-apiserver";
     let file = |name: &str| folder.join(name).display().to_string();
     let mut args = vec![
-        format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
+        format!("--etcd-servers={}", etcd_url(folder)),
         "--bind-address=127.0.0.1".to_owned(),
         "--advertise-address=127.0.0.1".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
@@ -427,5 +406,47 @@ fn fail_if_exited(process: &mut Process) -> Result<(), ControlPlaneError> {
             what: format!("watching {}", process.name()),
             source,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_meanwhile_costs_a_retry_only() {
+        crate::testkit::crypto();
+        let super::super::Source::Folder(binaries) = Binaries::locate().unwrap() else {
+            panic!("this test starts its own servers; unset USE_EXISTING_CLUSTER");
+        };
+        let folder = RunFolder::new("firebell-port-", false).unwrap();
+        let ca = TestCa::new("ports").unwrap();
+        let admin = ca.client("admin", &["system:masters"]).unwrap();
+        write_certificates(&ca, folder.path()).unwrap();
+        let _etcd = start_etcd(&binaries, folder.path()).await.unwrap();
+
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken_port = taken.local_addr().unwrap().port();
+        let mut offered = Vec::new();
+        let next_port = || {
+            let port = if offered.is_empty() {
+                taken_port
+            } else {
+                free_port()?
+            };
+            offered.push(port);
+            Ok(port)
+        };
+        let options = Options {
+            audit: false,
+            ..Options::default()
+        };
+        let (_process, access, _config) =
+            start_first_apiserver(&binaries, &options, folder.path(), ca, &admin, next_port)
+                .await
+                .unwrap();
+        assert!(offered.len() >= 2, "{offered:?}");
+        assert_ne!(access.port, taken_port);
+        assert_eq!(Some(&access.port), offered.last());
     }
 }
