@@ -6,6 +6,7 @@ pub mod clock;
 pub mod connectors;
 pub mod controller;
 pub mod domain;
+pub mod outbox;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -1,0 +1,353 @@
+//! The book of everything in flight, behind one short lock: tickets, lanes, timers. It does no I/O and reads no clock.
+//!
+//! Each call gives back [`Work`] that the caller does after unlocking: workers to start, results to tell.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::connectors::{Attempt, SendOutcome};
+use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::outbox::OutboxConfig;
+use crate::outbox::job::{After, Job, OpenJob, Stage};
+use crate::outbox::lane::{Lane, LaneKey, Place};
+use crate::outbox::observer::Ended;
+use crate::outbox::recent::Recent;
+
+/// Nothing speaks against a delivery.
+const NOTHING: Standing = Standing { acknowledged: false, resolved: false, closed: false };
+/// How a ticket stands that is gone.
+const GONE: Standing = Standing { acknowledged: false, resolved: false, closed: true };
+/// So many tickets that are gone are remembered, against deliveries decided on an older look at them.
+const GONE_REMEMBERED: usize = 1024;
+/// So many delivered ids are remembered after the status has them, for the same reason.
+const DELIVERED_REMEMBERED: usize = 16 * 1024;
+
+/// A moment, on both clocks: the timers' and people's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) instant: Instant,
+    pub(super) time: Timestamp,
+}
+
+/// What is left to do once the lock is open.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Lanes that need one more worker each.
+    pub(super) start: Vec<LaneKey>,
+    /// Deliveries that have their result.
+    pub(super) ended: Vec<Ended>,
+}
+
+/// A try to be made by a worker.
+#[derive(Debug)]
+pub(super) struct Turn {
+    uid: Arc<str>,
+    turn: u64,
+    pub(super) delivery: Arc<Delivery>,
+    pub(super) way: Way,
+    pub(super) attempt: Attempt,
+}
+
+#[derive(Debug)]
+struct TicketPage {
+    uid: Arc<str>,
+    standing: Standing,
+    jobs: BTreeMap<DeliveryId, Job>,
+    gone: bool,
+}
+
+/// How much the book remembers.
+#[cfg(test)]
+#[derive(Debug)]
+pub(super) struct Sizes {
+    pub(super) tickets: usize,
+    pub(super) lanes: usize,
+    pub(super) timers: usize,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Book {
+    config: OutboxConfig,
+    tickets: HashMap<Arc<str>, TicketPage>,
+    lanes: HashMap<LaneKey, Lane>,
+    timers: BTreeMap<(Instant, u64), (Arc<str>, DeliveryId)>,
+    gone: VecDeque<Arc<str>>,
+    delivered: Recent,
+    turns: u64,
+    open: usize,
+}
+
+impl Book {
+    pub(super) fn new(config: OutboxConfig) -> Self {
+        Self {
+            config,
+            tickets: HashMap::new(),
+            lanes: HashMap::new(),
+            timers: BTreeMap::new(),
+            gone: VecDeque::new(),
+            delivered: Recent::new(DELIVERED_REMEMBERED),
+            turns: 0,
+            open: 0,
+        }
+    }
+
+    /// Deliveries without a result.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// How much is remembered.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes { tickets: self.tickets.len(), lanes: self.lanes.len(), timers: self.timers.len() }
+    }
+
+    /// When the next timer is due.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        self.timers.keys().next().map(|(instant, _)| *instant)
+    }
+
+    /// Everything known of a ticket's deliveries.
+    pub(super) fn view(&self, uid: &str) -> OutboxView {
+        let jobs = self.tickets.get(uid).map(|page| page.jobs.iter()).into_iter().flatten();
+        jobs.map(|(id, job)| {
+            let progress = match job {
+                Job::Open(open) => open.progress(),
+                Job::Done(progress) => progress.clone(),
+            };
+            (id.clone(), progress)
+        })
+        .collect()
+    }
+
+    /// Takes a delivery in, unless its id is known.
+    pub(super) fn hand_over(&mut self, delivery: Delivery, now: Moment, work: &mut Work) {
+        let uid: Arc<str> = delivery.ticket.uid.as_str().into();
+        let page = self.page(&uid);
+        if page.jobs.contains_key(&delivery.id) {
+            return;
+        }
+        let standing = page.standing;
+        let id = delivery.id.clone();
+        let open = OpenJob::new(delivery, self.config.retry, now.instant, now.time);
+        let result = if let Some(progress) = self.delivered.get(&id).cloned() {
+            // Decided on a look at the ticket that is older than its status: tell again, do not send again.
+            self.keep(&uid, id, Job::Done(progress.clone()));
+            work.ended.push(open.ended(progress));
+            return;
+        } else if !open.delivery.valid_while.holds(standing) {
+            Some(Progress::Cancelled { time: now.time })
+        } else if open.delivery.ways.is_empty() {
+            Some(open.failed(now.time))
+        } else {
+            None
+        };
+        self.open += 1;
+        self.keep(&uid, id.clone(), Job::Open(Box::new(open)));
+        match result {
+            Some(progress) => self.end(&uid, &id, progress, work),
+            None => self.enqueue(&uid, &id, work),
+        }
+    }
+
+    /// The next try of a lane. `None` tells the worker to leave.
+    pub(super) fn take(&mut self, key: &LaneKey, now: Instant) -> Option<Turn> {
+        let lane = self.lanes.get_mut(key)?;
+        while let Some(place) = lane.places.pop() {
+            let page = self.tickets.get_mut(&place.uid);
+            let Some(Job::Open(job)) = page.and_then(|page| page.jobs.get_mut(&place.id)) else { continue };
+            if job.turn != place.turn || job.stage != Stage::Queued {
+                continue;
+            }
+            let Some((way, attempt)) = job.begin(now) else { continue };
+            let delivery = Arc::clone(&job.delivery);
+            return Some(Turn { uid: place.uid, turn: place.turn, delivery, way, attempt });
+        }
+        lane.workers -= 1;
+        if lane.workers == 0 {
+            self.lanes.remove(key);
+        }
+        None
+    }
+
+    /// Takes in how a try ended.
+    pub(super) fn settle(&mut self, turn: &Turn, outcome: SendOutcome, now: Moment, work: &mut Work) {
+        let (uid, id) = (&turn.uid, &turn.delivery.id);
+        let Some((job, _)) = self.open_job(uid, id).filter(|(job, _)| job.turn == turn.turn) else { return };
+        let after = job.after(outcome, now.instant);
+        self.go_on(uid, id, after, now, work);
+    }
+
+    /// Wakes what pauses and moves on what waited too long in a lane.
+    pub(super) fn run_timers(&mut self, now: Moment, work: &mut Work) {
+        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now.instant) {
+            let ((_, turn), (uid, id)) = entry.remove_entry();
+            let Some((job, _)) = self.open_job(&uid, &id).filter(|(job, _)| job.turn == turn) else { continue };
+            match job.stage {
+                Stage::Running => {}
+                Stage::Pausing => self.enqueue(&uid, &id, work),
+                Stage::Queued => {
+                    let after = job.outlast_way(now.instant);
+                    self.go_on(&uid, &id, after, now, work);
+                }
+            }
+        }
+    }
+
+    /// Notes how a ticket stands and cancels what may no longer leave. What is being sent right now ends by itself.
+    pub(super) fn stand(&mut self, uid: &str, standing: Standing, now: Moment, work: &mut Work) {
+        if standing == NOTHING && !self.tickets.contains_key(uid) {
+            return;
+        }
+        let uid: Arc<str> = uid.into();
+        let page = self.page(&uid);
+        page.standing = standing;
+        page.gone = false;
+        self.cancel_withheld(&uid, now, work);
+        self.tidy(&uid);
+    }
+
+    /// Forgets results that the status holds. Delivered ids stay remembered for a while, see `hand_over`.
+    pub(super) fn forget<'a>(&mut self, uid: &str, ids: impl IntoIterator<Item = &'a DeliveryId>) {
+        let Some(page) = self.tickets.get_mut(uid) else { return };
+        let uid = Arc::clone(&page.uid);
+        for id in ids {
+            match page.jobs.remove(id) {
+                Some(Job::Done(progress)) => self.delivered.keep(id, progress),
+                Some(open @ Job::Open(_)) => {
+                    page.jobs.insert(id.clone(), open);
+                }
+                None => {}
+            }
+        }
+        self.tidy(&uid);
+    }
+
+    /// The ticket is gone: cancels what may not leave without it, forgets its results, remembers that it is gone.
+    pub(super) fn drop_ticket(&mut self, uid: &str, now: Moment, work: &mut Work) {
+        let uid: Arc<str> = uid.into();
+        let page = self.page(&uid);
+        page.standing = GONE;
+        let known = std::mem::replace(&mut page.gone, true);
+        self.cancel_withheld(&uid, now, work);
+        let page = self.page(&uid);
+        page.jobs.retain(|_, job| matches!(job, Job::Open(_)));
+        if !known {
+            self.gone.push_back(uid);
+            self.tidy_gone();
+        }
+    }
+
+    /// Lets the oldest of the tickets that are gone fall into oblivion, unless something of theirs is still on its way.
+    fn tidy_gone(&mut self) {
+        for _ in GONE_REMEMBERED..self.gone.len() {
+            let Some(uid) = self.gone.pop_front() else { return };
+            let Some(page) = self.tickets.get(&uid).filter(|page| page.gone) else { continue };
+            if page.jobs.values().any(|job| matches!(job, Job::Open(_))) {
+                self.gone.push_back(uid);
+            } else {
+                self.tickets.remove(&uid);
+            }
+        }
+    }
+
+    /// A ticket of which nothing is known and against which nothing speaks needs no page.
+    fn tidy(&mut self, uid: &Arc<str>) {
+        if self.tickets.get(uid).is_some_and(|page| page.jobs.is_empty() && page.standing == NOTHING) {
+            self.tickets.remove(uid);
+        }
+    }
+
+    fn cancel_withheld(&mut self, uid: &Arc<str>, now: Moment, work: &mut Work) {
+        let Some(page) = self.tickets.get(uid) else { return };
+        let standing = page.standing;
+        let withheld = |job: &Job| match job {
+            Job::Open(open) => open.stage != Stage::Running && !open.delivery.valid_while.holds(standing),
+            Job::Done(_) => false,
+        };
+        let ids: Vec<_> = page.jobs.iter().filter(|(_, job)| withheld(job)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.end(uid, &id, Progress::Cancelled { time: now.time }, work);
+        }
+    }
+
+    fn go_on(&mut self, uid: &Arc<str>, id: &DeliveryId, after: After, now: Moment, work: &mut Work) {
+        let Some((job, standing)) = self.open_job(uid, id) else { return };
+        let may_leave = job.delivery.valid_while.holds(standing);
+        match after {
+            After::Delivered => {
+                let progress = job.delivered(now.time);
+                self.end(uid, id, progress, work);
+            }
+            After::Failed => {
+                let progress = job.failed(now.time);
+                self.end(uid, id, progress, work);
+            }
+            After::Pause(_) | After::NextWay if !may_leave => {
+                self.end(uid, id, Progress::Cancelled { time: now.time }, work);
+            }
+            After::NextWay => self.enqueue(uid, id, work),
+            After::Pause(until) => {
+                self.turns += 1;
+                let turn = self.turns;
+                if let Some((job, _)) = self.open_job(uid, id) {
+                    job.stage = Stage::Pausing;
+                    job.turn = turn;
+                    self.timers.insert((until, turn), (Arc::clone(uid), id.clone()));
+                }
+            }
+        }
+    }
+
+    /// Gives an open delivery a place in the lane of its way, and the lane a worker if it may have one more.
+    fn enqueue(&mut self, uid: &Arc<str>, id: &DeliveryId, work: &mut Work) {
+        self.turns += 1;
+        let turn = self.turns;
+        let Some((job, _)) = self.open_job(uid, id) else { return };
+        let Some(key) = job.way().map(LaneKey::of) else { return };
+        job.stage = Stage::Queued;
+        job.turn = turn;
+        let (place, patience) = (Place::new(&job.delivery, Arc::clone(uid), turn), job.patience());
+        if let Some(patience) = patience {
+            self.timers.insert((patience, turn), (Arc::clone(uid), id.clone()));
+        }
+        let lane = self.lanes.entry(key.clone()).or_default();
+        lane.places.push(place);
+        if lane.workers < self.config.lane_concurrency.max(1) {
+            lane.workers += 1;
+            work.start.push(key);
+        }
+    }
+
+    fn end(&mut self, uid: &Arc<str>, id: &DeliveryId, progress: Progress, work: &mut Work) {
+        let Some((job, _)) = self.open_job(uid, id) else { return };
+        work.ended.push(job.ended(progress.clone()));
+        self.open -= 1;
+        self.keep(uid, id.clone(), Job::Done(progress));
+    }
+
+    fn keep(&mut self, uid: &Arc<str>, id: DeliveryId, job: Job) {
+        self.page(uid).jobs.insert(id, job);
+    }
+
+    fn page(&mut self, uid: &Arc<str>) -> &mut TicketPage {
+        self.tickets.entry(Arc::clone(uid)).or_insert_with(|| TicketPage {
+            uid: Arc::clone(uid),
+            standing: NOTHING,
+            jobs: BTreeMap::new(),
+            gone: false,
+        })
+    }
+
+    fn open_job(&mut self, uid: &Arc<str>, id: &DeliveryId) -> Option<(&mut OpenJob, Standing)> {
+        let page = self.tickets.get_mut(uid)?;
+        match page.jobs.get_mut(id)? {
+            Job::Open(open) => Some((open, page.standing)),
+            Job::Done(_) => None,
+        }
+    }
+}

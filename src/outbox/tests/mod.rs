@@ -1,0 +1,236 @@
+//! The rules of delivery.md section 2 with a sender of the test and virtual time.
+
+mod lanes;
+mod standing;
+mod tries;
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::*;
+use crate::api::{Connector, Severity};
+use crate::domain::delivery::{
+    Message, MessageData, MessageRecipient, MessageTicket, Progress, Target, ValidWhile, Way,
+};
+
+const NOTHING: Standing = Standing { acknowledged: false, resolved: false, closed: false };
+const ACKNOWLEDGED: Standing = Standing { acknowledged: true, ..NOTHING };
+const CLOSED: Standing = Standing { closed: true, ..NOTHING };
+
+/// A clock that goes with the timers.
+struct Ticking {
+    base: Timestamp,
+    since: Instant,
+}
+
+impl Now for Ticking {
+    fn now(&self) -> Timestamp {
+        self.base + self.since.elapsed()
+    }
+}
+
+/// What a connector of the test does with each try.
+#[derive(Clone, Debug)]
+enum Answer {
+    Take,
+    TakeAfter(Duration),
+    Hang,
+    Panic,
+    Refuse,
+    Busy,
+    BusyFor(Duration),
+}
+
+/// A try as the sender saw it.
+#[derive(Clone, Debug)]
+struct Seen {
+    at: Duration,
+    id: String,
+    connector: String,
+}
+
+/// Answers by the name of the connector: the script first, its last entry for ever.
+struct Script {
+    answers: Mutex<HashMap<String, Vec<Answer>>>,
+    seen: Mutex<Vec<Seen>>,
+    running: Mutex<(usize, usize)>,
+    since: Instant,
+}
+
+#[async_trait]
+impl Sender for Script {
+    async fn send(&self, way: &Way, delivery: &Delivery, _: Attempt) -> SendOutcome {
+        let connector = way.connector.name.clone();
+        let seen = Seen { at: self.since.elapsed(), id: delivery.id.to_string(), connector: connector.clone() };
+        self.seen.lock().push(seen);
+        let answer = match self.answers.lock().get_mut(&connector) {
+            Some(answers) if answers.len() > 1 => answers.remove(0),
+            Some(answers) => answers[0].clone(),
+            None => Answer::Take,
+        };
+        {
+            let mut running = self.running.lock();
+            running.0 += 1;
+            running.1 = running.1.max(running.0);
+        }
+        let outcome = match answer {
+            Answer::Take => SendOutcome::Delivered,
+            Answer::TakeAfter(time) => {
+                tokio::time::sleep(time).await;
+                SendOutcome::Delivered
+            }
+            Answer::Hang => std::future::pending().await,
+            Answer::Panic => panic!("a fault of the sender"),
+            Answer::Refuse => SendOutcome::refused("the receiver answered 410"),
+            Answer::Busy => SendOutcome::retry("the receiver answered 503"),
+            Answer::BusyFor(after) => {
+                SendOutcome::Retry { message: "the receiver answered 429".into(), after: Some(after) }
+            }
+        };
+        self.running.lock().0 -= 1;
+        outcome
+    }
+}
+
+/// Remembers results.
+#[derive(Default)]
+struct Results(Mutex<Vec<DeliveryResult>>);
+
+impl DeliveryObserver for Results {
+    fn observe(&self, result: DeliveryResult) {
+        self.0.lock().push(result);
+    }
+}
+
+/// An outbox with everything around it.
+struct World {
+    outbox: Outbox,
+    script: Arc<Script>,
+    clock: Arc<Ticking>,
+    results: Arc<Results>,
+    reports: mpsc::UnboundedReceiver<TicketKey>,
+}
+
+impl World {
+    fn new(answers: &[(&str, &[Answer])]) -> Self {
+        let since = Instant::now();
+        let answers = answers.iter().map(|(name, answers)| ((*name).to_owned(), answers.to_vec())).collect();
+        let script = Arc::new(Script {
+            answers: Mutex::new(answers),
+            seen: Mutex::default(),
+            running: Mutex::default(),
+            since,
+        });
+        let clock = Arc::new(Ticking { base: "2026-01-02T03:04:05Z".parse().unwrap(), since });
+        let results = Arc::new(Results::default());
+        let (sender, reports) = mpsc::unbounded_channel();
+        let outbox =
+            Outbox::new(OutboxConfig::default(), script.clone(), clock.clone(), results.clone(), sender);
+        Self { outbox, script, clock, results, reports }
+    }
+
+    /// A page to a contact over these connectors, due now.
+    fn page(&self, ticket: &str, step: &str, connectors: &[&str]) -> Delivery {
+        let target = Target::Contact("alice".into());
+        let id = DeliveryId::of(ticket, 1, step, "0", &target);
+        let way = |name: &&str| Way {
+            namespace: "team".into(),
+            connector: Connector {
+                name: (*name).to_owned(),
+                address: Some(format!("https://{name}.example/hook")),
+                ..Connector::default()
+            },
+        };
+        Delivery {
+            message: message(&id, ticket, step),
+            id,
+            ticket: key(ticket),
+            target,
+            ways: connectors.iter().map(way).collect(),
+            valid_while: ValidWhile::NotAcknowledged,
+            due: self.clock.now(),
+            retry_until: None,
+            severity: Severity::High,
+        }
+    }
+
+    /// What is known of one delivery.
+    fn progress(&self, delivery: &Delivery) -> Option<Progress> {
+        self.outbox.view(&delivery.ticket.uid).remove(&delivery.id)
+    }
+
+    /// Waits for the result of a delivery.
+    async fn result(&self, delivery: &Delivery) -> Progress {
+        until(|| match self.progress(delivery)? {
+            Progress::InFlight { .. } => None,
+            result @ (Progress::Delivered { .. } | Progress::Failed { .. } | Progress::Cancelled { .. }) => Some(result),
+        })
+        .await
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.script.since.elapsed()
+    }
+
+    /// When each try of this delivery began, in seconds.
+    fn tries(&self, delivery: &Delivery) -> Vec<f64> {
+        let seen = self.script.seen.lock();
+        seen.iter().filter(|seen| seen.id == delivery.id.as_str()).map(|seen| seen.at.as_secs_f64()).collect()
+    }
+
+    fn connectors_tried(&self) -> Vec<String> {
+        self.script.seen.lock().iter().map(|seen| seen.connector.clone()).collect()
+    }
+}
+
+fn key(ticket: &str) -> TicketKey {
+    TicketKey { namespace: "shop".into(), name: ticket.into(), uid: ticket.into() }
+}
+
+fn message(id: &DeliveryId, ticket: &str, step: &str) -> Message {
+    Message {
+        kind: "firebell.page.v1".into(),
+        timestamp: Timestamp::UNIX_EPOCH,
+        data: MessageData {
+            id: id.to_string(),
+            kind: "Page".into(),
+            ticket: MessageTicket {
+                namespace: "shop".into(),
+                name: ticket.into(),
+                uid: ticket.into(),
+                title: "Checkout returns 5xx".into(),
+                severity: Severity::High,
+                phase: "Submitted".into(),
+                service: None,
+                assignee: None,
+            },
+            round: 1,
+            step: Some(step.into()),
+            repeat: Some(0),
+            to: MessageRecipient { name: "alice".into() },
+            why: "Nobody acknowledged".into(),
+            next: None,
+            links: BTreeMap::new(),
+        },
+    }
+}
+
+/// Looks every 10 ms of virtual time, for at most an hour of it.
+async fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(Duration::from_hours(1), found).await
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, future).await.expect("it should have come by now")
+}

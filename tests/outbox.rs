@@ -1,0 +1,223 @@
+//! The outbox with the real connectors against a receiver on this machine: what leaves, how often, and what is logged.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use firebell::api::{Connector, SecretRef, Severity};
+use firebell::clock::{Now, WallClock};
+use firebell::connectors::Connectors;
+use firebell::connectors::http::{HttpClient, HttpOptions};
+use firebell::connectors::secret::{BriefSecrets, SecretError, SecretSource, SecretValues};
+use firebell::domain::delivery::{
+    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Target, TicketKey,
+    ValidWhile, Way,
+};
+use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tracing_subscriber::fmt::MakeWriter;
+
+const SIGNING_KEY: &str = "whsec_dDBwczNjcmV0dDBwczNjcmV0";
+const TOKEN: &str = "token-s3cret";
+
+/// Everything this process logs.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Turns the log on at its most talkative, as far as it is ours; the text so far.
+fn log() -> String {
+    static LOG: OnceLock<Captured> = OnceLock::new();
+    let captured = LOG.get_or_init(|| {
+        let captured = Captured::default();
+        let ours = tracing_subscriber::EnvFilter::new("firebell=trace,reqwest=trace");
+        let log = tracing_subscriber::fmt().with_env_filter(ours).with_ansi(false).with_writer(captured.clone());
+        log.init();
+        captured
+    });
+    String::from_utf8(captured.0.lock().clone()).unwrap()
+}
+
+/// Counts how often Secrets are read.
+#[derive(Clone, Default)]
+struct Keys(Arc<AtomicUsize>);
+
+#[async_trait]
+impl SecretSource for Keys {
+    async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let values = [("token", TOKEN), ("signingKey", SIGNING_KEY)];
+        let data = values.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
+        Ok(Arc::new(SecretValues::new(name, data)))
+    }
+}
+
+/// A receiver that checks each signature, counts ids and connections, and echoes what it got.
+#[derive(Clone, Default)]
+struct Receiver {
+    ids: Arc<Mutex<HashMap<String, usize>>>,
+    connections: Arc<AtomicUsize>,
+    status: Arc<Mutex<StatusCode>>,
+}
+
+impl Receiver {
+    /// Starts it; gives its URL.
+    async fn start(&self) -> String {
+        let take = |State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes| async move {
+            standardwebhooks::Webhook::new(SIGNING_KEY).unwrap().verify(&body, &headers).unwrap();
+            let id = headers["webhook-id"].to_str().unwrap().to_owned();
+            *receiver.ids.lock().entry(id).or_default() += 1;
+            (*receiver.status.lock(), format!("{headers:?}"))
+        };
+        let connections = self.connections.clone();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/path-s3cret?key=query-s3cret", listener.local_addr().unwrap());
+        let counted = listener.tap_io(move |_| {
+            connections.fetch_add(1, Ordering::SeqCst);
+        });
+        let router = Router::new().fallback(take).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(counted, router).await });
+        url
+    }
+}
+
+fn outbox(keys: Keys) -> Outbox {
+    let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    let http = HttpClient::new(&HttpOptions { allowed_networks, extra_ca_pem: None }).unwrap();
+    let connectors = Connectors::new(http, Arc::new(BriefSecrets::new(keys)), Arc::new(WallClock));
+    let (reports, _) = mpsc::unbounded_channel();
+    Outbox::new(OutboxConfig::default(), Arc::new(connectors), Arc::new(WallClock), Arc::new(Unobserved), reports)
+}
+
+fn page(ticket: &str, address: &str) -> Delivery {
+    let target = Target::Contact("alice".into());
+    let id = DeliveryId::of(ticket, 1, "on-call", "0", &target);
+    let key = TicketKey { namespace: "shop".into(), name: ticket.into(), uid: ticket.into() };
+    let connector = Connector {
+        name: "room".into(),
+        address: Some(address.into()),
+        secret_ref: Some(SecretRef { name: "room-keys".into() }),
+        ..Connector::default()
+    };
+    let message_ticket = MessageTicket {
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        uid: key.uid.clone(),
+        title: "Checkout returns 5xx".into(),
+        severity: Severity::High,
+        phase: "Submitted".into(),
+        service: None,
+        assignee: None,
+    };
+    let data = MessageData {
+        id: id.to_string(),
+        kind: "Page".into(),
+        ticket: message_ticket,
+        round: 1,
+        step: Some("on-call".into()),
+        repeat: Some(0),
+        to: MessageRecipient { name: "alice".into() },
+        why: "Nobody acknowledged".into(),
+        next: None,
+        links: BTreeMap::new(),
+    };
+    Delivery {
+        id,
+        ticket: key,
+        target,
+        ways: vec![Way { namespace: "team".into(), connector }],
+        message: Message { kind: "firebell.page.v1".into(), timestamp: WallClock.now(), data },
+        valid_while: ValidWhile::NotAcknowledged,
+        due: WallClock.now(),
+        retry_until: None,
+        severity: Severity::High,
+    }
+}
+
+/// Waits until every delivery has its result.
+async fn all_ended(outbox: &Outbox) {
+    let ended = async {
+        while outbox.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("every delivery should have its result");
+}
+
+#[tokio::test]
+async fn a_thousand_pages_at_one_instant_arrive_once_each_over_few_connections_and_few_secret_reads() {
+    let (receiver, keys) = (Receiver::default(), Keys::default());
+    let url = receiver.start().await;
+    let outbox = outbox(keys.clone());
+    outbox.hand_over((0..1000).map(|n| page(&format!("flood-{n}"), &url)).collect());
+    all_ended(&outbox).await;
+
+    let ids = receiver.ids.lock();
+    assert_eq!(ids.len(), 1000);
+    assert!(ids.values().all(|times| *times == 1), "no id leaves twice without a fault");
+    let connections = receiver.connections.load(Ordering::SeqCst);
+    assert!(connections <= 32, "{connections} connections: a lane of sixteen needs no more than about as many");
+    assert!(keys.0.load(Ordering::SeqCst) <= 20, "{} reads", keys.0.load(Ordering::SeqCst));
+}
+
+/// Receivers that refuse and echo, addresses that are hostile or broken: one line per result, no URL and no secret.
+#[tokio::test]
+async fn a_result_is_one_log_line_and_neither_log_nor_result_holds_url_or_secret() {
+    log();
+    let receiver = Receiver::default();
+    *receiver.status.lock() = StatusCode::GONE;
+    let url = receiver.start().await;
+    let outbox = outbox(Keys::default());
+    let addresses = [
+        url.as_str(),
+        "https://10.0.0.1/path-s3cret",
+        "https://user:pass-s3cret@public.example/",
+        "no-url-s3cret",
+        "http://8.8.8.8/path-s3cret",
+    ];
+    let pages: Vec<_> = addresses.iter().enumerate().map(|(n, url)| page(&format!("logged-{n}"), url)).collect();
+    outbox.hand_over(pages.clone());
+    all_ended(&outbox).await;
+
+    let log = log();
+    for page in &pages {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(page.id.as_str())).collect();
+        let [line] = lines[..] else { panic!("one line per result: {lines:?}") };
+        for word in ["ticket=logged-", "step=\"on-call\"", "outcome=Failed", "attempts=1", "target=contact/alice"] {
+            assert!(line.contains(word), "{word} in {line}");
+        }
+        let Some(Progress::Failed { message, .. }) = outbox.view(&page.ticket.uid).remove(&page.id) else { panic!() };
+        for part in ["s3cret", "127.0.0.1", "10.0.0.1", "8.8.8.8", "public.example"] {
+            assert!(!message.contains(part), "{part} in {message}");
+        }
+    }
+    assert!(!log.contains("s3cret") && !log.contains("dDBwczNjcmV0"), "{log}");
+    assert!(!log.contains("http://") && !log.contains("https://"), "{log}");
+}
