@@ -17,9 +17,17 @@ use crate::outbox::observer::Ended;
 use crate::outbox::recent::Recent;
 
 /// Nothing speaks against a delivery.
-const NOTHING: Standing = Standing { acknowledged: false, resolved: false, closed: false };
+const NOTHING: Standing = Standing {
+    acknowledged: false,
+    resolved: false,
+    closed: false,
+};
 /// How a ticket stands that is gone.
-const GONE: Standing = Standing { acknowledged: false, resolved: false, closed: true };
+const GONE: Standing = Standing {
+    acknowledged: false,
+    resolved: false,
+    closed: true,
+};
 /// So many tickets that are gone are remembered, against deliveries decided on an older look at them.
 const GONE_REMEMBERED: usize = 1024;
 /// So many delivered ids are remembered after the status has them, for the same reason.
@@ -103,7 +111,11 @@ impl Book {
     /// How much is remembered.
     #[cfg(test)]
     pub(super) fn sizes(&self) -> Sizes {
-        Sizes { tickets: self.tickets.len(), lanes: self.lanes.len(), timers: self.timers.len() }
+        Sizes {
+            tickets: self.tickets.len(),
+            lanes: self.lanes.len(),
+            timers: self.timers.len(),
+        }
     }
 
     /// When the next timer is due.
@@ -113,7 +125,12 @@ impl Book {
 
     /// Everything known of a ticket's deliveries.
     pub(super) fn view(&self, uid: &str) -> OutboxView {
-        let jobs = self.tickets.get(uid).map(|page| page.jobs.iter()).into_iter().flatten();
+        let jobs = self
+            .tickets
+            .get(uid)
+            .map(|page| page.jobs.iter())
+            .into_iter()
+            .flatten();
         jobs.map(|(id, job)| {
             let progress = match job {
                 Job::Open(open) => open.progress(),
@@ -159,13 +176,23 @@ impl Book {
         let lane = self.lanes.get_mut(key)?;
         while let Some(place) = lane.places.pop() {
             let page = self.tickets.get_mut(&place.uid);
-            let Some(Job::Open(job)) = page.and_then(|page| page.jobs.get_mut(&place.id)) else { continue };
+            let Some(Job::Open(job)) = page.and_then(|page| page.jobs.get_mut(&place.id)) else {
+                continue;
+            };
             if job.turn != place.turn || job.stage != Stage::Queued {
                 continue;
             }
-            let Some((way, attempt)) = job.begin(now) else { continue };
+            let Some((way, attempt)) = job.begin(now) else {
+                continue;
+            };
             let delivery = Arc::clone(&job.delivery);
-            return Some(Turn { uid: place.uid, turn: place.turn, delivery, way, attempt });
+            return Some(Turn {
+                uid: place.uid,
+                turn: place.turn,
+                delivery,
+                way,
+                attempt,
+            });
         }
         lane.workers -= 1;
         if lane.workers == 0 {
@@ -175,18 +202,36 @@ impl Book {
     }
 
     /// Takes in how a try ended.
-    pub(super) fn settle(&mut self, turn: &Turn, outcome: SendOutcome, now: Moment, work: &mut Work) {
+    pub(super) fn settle(
+        &mut self,
+        turn: &Turn,
+        outcome: SendOutcome,
+        now: Moment,
+        work: &mut Work,
+    ) {
         let (uid, id) = (&turn.uid, &turn.delivery.id);
-        let Some((job, _)) = self.open_job(uid, id).filter(|(job, _)| job.turn == turn.turn) else { return };
+        let Some((job, _)) = self
+            .open_job(uid, id)
+            .filter(|(job, _)| job.turn == turn.turn)
+        else {
+            return;
+        };
         let after = job.after(outcome, now.instant);
         self.go_on(uid, id, after, now, work);
     }
 
     /// Wakes what pauses and moves on what waited too long in a lane.
     pub(super) fn run_timers(&mut self, now: Moment, work: &mut Work) {
-        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now.instant) {
+        while let Some(entry) = self
+            .timers
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now.instant)
+        {
             let ((_, turn), (uid, id)) = entry.remove_entry();
-            let Some((job, _)) = self.open_job(&uid, &id).filter(|(job, _)| job.turn == turn) else { continue };
+            let Some((job, _)) = self.open_job(&uid, &id).filter(|(job, _)| job.turn == turn)
+            else {
+                continue;
+            };
             match job.stage {
                 Stage::Running => {}
                 Stage::Pausing => self.enqueue(&uid, &id, work),
@@ -213,7 +258,9 @@ impl Book {
 
     /// Forgets results that the status holds. Delivered ids stay remembered for a while, see `hand_over`.
     pub(super) fn forget<'a>(&mut self, uid: &str, ids: impl IntoIterator<Item = &'a DeliveryId>) {
-        let Some(page) = self.tickets.get_mut(uid) else { return };
+        let Some(page) = self.tickets.get_mut(uid) else {
+            return;
+        };
         let uid = Arc::clone(&page.uid);
         for id in ids {
             match page.jobs.remove(id) {
@@ -245,8 +292,12 @@ impl Book {
     /// Lets the oldest of the tickets that are gone fall into oblivion, unless something of theirs is still on its way.
     fn tidy_gone(&mut self) {
         for _ in GONE_REMEMBERED..self.gone.len() {
-            let Some(uid) = self.gone.pop_front() else { return };
-            let Some(page) = self.tickets.get(&uid).filter(|page| page.gone) else { continue };
+            let Some(uid) = self.gone.pop_front() else {
+                return;
+            };
+            let Some(page) = self.tickets.get(&uid).filter(|page| page.gone) else {
+                continue;
+            };
             if page.jobs.values().any(|job| matches!(job, Job::Open(_))) {
                 self.gone.push_back(uid);
             } else {
@@ -257,26 +308,48 @@ impl Book {
 
     /// A ticket of which nothing is known and against which nothing speaks needs no page.
     fn tidy(&mut self, uid: &Arc<str>) {
-        if self.tickets.get(uid).is_some_and(|page| page.jobs.is_empty() && page.standing == NOTHING) {
+        if self
+            .tickets
+            .get(uid)
+            .is_some_and(|page| page.jobs.is_empty() && page.standing == NOTHING)
+        {
             self.tickets.remove(uid);
         }
     }
 
     fn cancel_withheld(&mut self, uid: &Arc<str>, now: Moment, work: &mut Work) {
-        let Some(page) = self.tickets.get(uid) else { return };
+        let Some(page) = self.tickets.get(uid) else {
+            return;
+        };
         let standing = page.standing;
         let withheld = |job: &Job| match job {
-            Job::Open(open) => open.stage != Stage::Running && !open.delivery.valid_while.holds(standing),
+            Job::Open(open) => {
+                open.stage != Stage::Running && !open.delivery.valid_while.holds(standing)
+            }
             Job::Done(_) => false,
         };
-        let ids: Vec<_> = page.jobs.iter().filter(|(_, job)| withheld(job)).map(|(id, _)| id.clone()).collect();
+        let ids: Vec<_> = page
+            .jobs
+            .iter()
+            .filter(|(_, job)| withheld(job))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in ids {
             self.end(uid, &id, Progress::Cancelled { time: now.time }, work);
         }
     }
 
-    fn go_on(&mut self, uid: &Arc<str>, id: &DeliveryId, after: After, now: Moment, work: &mut Work) {
-        let Some((job, standing)) = self.open_job(uid, id) else { return };
+    fn go_on(
+        &mut self,
+        uid: &Arc<str>,
+        id: &DeliveryId,
+        after: After,
+        now: Moment,
+        work: &mut Work,
+    ) {
+        let Some((job, standing)) = self.open_job(uid, id) else {
+            return;
+        };
         let may_leave = job.delivery.valid_while.holds(standing);
         match after {
             After::Delivered => {
@@ -297,7 +370,8 @@ impl Book {
                 if let Some((job, _)) = self.open_job(uid, id) {
                     job.stage = Stage::Pausing;
                     job.turn = turn;
-                    self.timers.insert((until, turn), (Arc::clone(uid), id.clone()));
+                    self.timers
+                        .insert((until, turn), (Arc::clone(uid), id.clone()));
                 }
             }
         }
@@ -307,13 +381,21 @@ impl Book {
     fn enqueue(&mut self, uid: &Arc<str>, id: &DeliveryId, work: &mut Work) {
         self.turns += 1;
         let turn = self.turns;
-        let Some((job, _)) = self.open_job(uid, id) else { return };
-        let Some(key) = job.way().map(LaneKey::of) else { return };
+        let Some((job, _)) = self.open_job(uid, id) else {
+            return;
+        };
+        let Some(key) = job.way().map(LaneKey::of) else {
+            return;
+        };
         job.stage = Stage::Queued;
         job.turn = turn;
-        let (place, patience) = (Place::new(&job.delivery, Arc::clone(uid), turn), job.patience());
+        let (place, patience) = (
+            Place::new(&job.delivery, Arc::clone(uid), turn),
+            job.patience(),
+        );
         if let Some(patience) = patience {
-            self.timers.insert((patience, turn), (Arc::clone(uid), id.clone()));
+            self.timers
+                .insert((patience, turn), (Arc::clone(uid), id.clone()));
         }
         let lane = self.lanes.entry(key.clone()).or_default();
         lane.places.push(place);
@@ -324,7 +406,9 @@ impl Book {
     }
 
     fn end(&mut self, uid: &Arc<str>, id: &DeliveryId, progress: Progress, work: &mut Work) {
-        let Some((job, _)) = self.open_job(uid, id) else { return };
+        let Some((job, _)) = self.open_job(uid, id) else {
+            return;
+        };
         work.ended.push(job.ended(progress.clone()));
         self.open -= 1;
         self.keep(uid, id.clone(), Job::Done(progress));
@@ -335,12 +419,14 @@ impl Book {
     }
 
     fn page(&mut self, uid: &Arc<str>) -> &mut TicketPage {
-        self.tickets.entry(Arc::clone(uid)).or_insert_with(|| TicketPage {
-            uid: Arc::clone(uid),
-            standing: NOTHING,
-            jobs: BTreeMap::new(),
-            gone: false,
-        })
+        self.tickets
+            .entry(Arc::clone(uid))
+            .or_insert_with(|| TicketPage {
+                uid: Arc::clone(uid),
+                standing: NOTHING,
+                jobs: BTreeMap::new(),
+                gone: false,
+            })
     }
 
     fn open_job(&mut self, uid: &Arc<str>, id: &DeliveryId) -> Option<(&mut OpenJob, Standing)> {

@@ -31,7 +31,10 @@ pub struct RetryRule {
 
 impl Default for RetryRule {
     fn default() -> Self {
-        Self { attempts: 5, within: Duration::from_mins(2) }
+        Self {
+            attempts: 5,
+            within: Duration::from_mins(2),
+        }
     }
 }
 
@@ -52,8 +55,14 @@ impl Budget {
         let ways = u32::try_from(ways).unwrap_or(u32::MAX).max(1);
         let ends = now + until.map_or(rule.within, |until| until.min(rule.within));
         let attempts_left = rule.attempts.max(ways);
-        let mut budget =
-            Self { ends, attempts_left, ways_behind: ways, way_ends: ends, way_attempts_left: 0, way_tried: 0 };
+        let mut budget = Self {
+            ends,
+            attempts_left,
+            ways_behind: ways,
+            way_ends: ends,
+            way_attempts_left: 0,
+            way_tried: 0,
+        };
         budget.next_way(now);
         budget
     }
@@ -86,17 +95,26 @@ impl Budget {
         if only_chance {
             return timeout;
         }
-        self.way_ends.saturating_duration_since(now).max(SHORTEST_TRY).min(timeout)
+        self.way_ends
+            .saturating_duration_since(now)
+            .max(SHORTEST_TRY)
+            .min(timeout)
     }
 
     /// How long to pause before this way is tried again; `None` when its share is used up. The receiver's own wish
     /// (`after`) is never undercut; our own pause is shortened rather than missing the last chance.
-    pub(super) fn pause(&self, now: Instant, after: Option<Duration>, id: &DeliveryId) -> Option<Duration> {
+    pub(super) fn pause(
+        &self,
+        now: Instant,
+        after: Option<Duration>,
+        id: &DeliveryId,
+    ) -> Option<Duration> {
         if self.way_attempts_left == 0 {
             return None;
         }
         let left = self.way_ends.saturating_duration_since(now);
-        let backoff = FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(self.way_tried.saturating_sub(1)));
+        let backoff =
+            FIRST_PAUSE.saturating_mul(4_u32.saturating_pow(self.way_tried.saturating_sub(1)));
         let backoff = jittered(backoff.min(LONGEST_PAUSE), id, self.way_tried);
         let pause = backoff.min(left / 2).max(after.unwrap_or_default());
         (pause >= SHORTEST_PAUSE && pause < left).then_some(pause)
@@ -141,18 +159,34 @@ mod tests {
     async fn five_tries_begin_within_two_minutes_whether_they_fail_fast_or_hang() {
         for took in [Duration::ZERO, TIMEOUT] {
             let now = Instant::now();
-            let starts = starts(&mut Budget::new(RetryRule::default(), now, None, 1), now, took);
+            let starts = starts(
+                &mut Budget::new(RetryRule::default(), now, None, 1),
+                now,
+                took,
+            );
             assert_eq!(starts.len(), 5, "{starts:?}");
-            assert!(starts[4] < 120.0 && starts[4] > 50.0, "an outage of a minute is outlived: {starts:?}");
+            assert!(
+                starts[4] < 120.0 && starts[4] > 50.0,
+                "an outage of a minute is outlived: {starts:?}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn tries_end_with_the_time_to_the_next_step_but_one_is_always_made() {
         let now = Instant::now();
-        let within = |until| starts(&mut Budget::new(RetryRule::default(), now, Some(until), 1), now, Duration::ZERO);
+        let within = |until| {
+            starts(
+                &mut Budget::new(RetryRule::default(), now, Some(until), 1),
+                now,
+                Duration::ZERO,
+            )
+        };
         let ten = within(10 * SECOND);
-        assert!(ten.len() > 2 && ten.iter().all(|start| *start < 10.0), "{ten:?}");
+        assert!(
+            ten.len() > 2 && ten.iter().all(|start| *start < 10.0),
+            "{ten:?}"
+        );
         assert_eq!(within(Duration::ZERO), [0.0]);
     }
 
@@ -161,7 +195,10 @@ mod tests {
         let begin = Instant::now();
         let mut budget = Budget::new(RetryRule::default(), begin, None, 2);
         let first = starts(&mut budget, begin, TIMEOUT);
-        assert!(first.len() <= 3 && first.iter().all(|start| *start < 60.0), "{first:?}");
+        assert!(
+            first.len() <= 3 && first.iter().all(|start| *start < 60.0),
+            "{first:?}"
+        );
         let later = begin + 60 * SECOND;
         budget.next_way(later);
         assert_eq!(starts(&mut budget, later, Duration::ZERO).len(), 2);
@@ -182,7 +219,10 @@ mod tests {
         let mut budget = Budget::new(RetryRule::default(), now, None, 8);
         for way in 1..=8 {
             budget.spend(now, TIMEOUT);
-            assert!(budget.pause(now, None, &id()).is_none(), "way {way} has one try");
+            assert!(
+                budget.pause(now, None, &id()).is_none(),
+                "way {way} has one try"
+            );
             budget.next_way(now);
         }
     }
@@ -192,8 +232,15 @@ mod tests {
         let now = Instant::now();
         let mut budget = Budget::new(RetryRule::default(), now, None, 1);
         budget.spend(now, TIMEOUT);
-        assert_eq!(budget.pause(now, Some(30 * SECOND), &id()), Some(30 * SECOND));
+        assert_eq!(
+            budget.pause(now, Some(30 * SECOND), &id()),
+            Some(30 * SECOND)
+        );
         assert_eq!(budget.pause(now, Some(300 * SECOND), &id()), None);
-        assert!(budget.pause(now, Some(Duration::ZERO), &id()).is_some_and(|pause| pause >= SECOND * 3 / 4));
+        assert!(
+            budget
+                .pause(now, Some(Duration::ZERO), &id())
+                .is_some_and(|pause| pause >= SECOND * 3 / 4)
+        );
     }
 }

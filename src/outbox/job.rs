@@ -67,9 +67,9 @@ pub(super) struct OpenJob {
 impl OpenJob {
     /// A delivery handed over at `now` (`time` on the clock).
     pub(super) fn new(delivery: Delivery, rule: RetryRule, now: Instant, time: Timestamp) -> Self {
-        let until = delivery
-            .retry_until
-            .map(|until| std::time::Duration::try_from(until.duration_since(time)).unwrap_or_default());
+        let until = delivery.retry_until.map(|until| {
+            std::time::Duration::try_from(until.duration_since(time)).unwrap_or_default()
+        });
         Self {
             budget: Budget::new(rule, now, until, delivery.ways.len()),
             delivery: Arc::new(delivery),
@@ -106,7 +106,13 @@ impl OpenJob {
         self.stage = Stage::Running;
         self.attempts += 1;
         let limit = self.budget.spend(now, timeout);
-        Some((way, Attempt { number: self.attempts, limit }))
+        Some((
+            way,
+            Attempt {
+                number: self.attempts,
+                limit,
+            },
+        ))
     }
 
     /// Judges how a try ended.
@@ -137,12 +143,16 @@ impl OpenJob {
     }
 
     fn give_up_way(&mut self, now: Instant) -> After {
-        let name = self.way().map(|way| way.connector.name.clone()).unwrap_or_default();
+        let name = self
+            .way()
+            .map(|way| way.connector.name.clone())
+            .unwrap_or_default();
         if !self.given_up.is_empty() {
             self.given_up.push_str("; ");
         }
         let trouble = std::mem::take(&mut self.trouble);
-        self.given_up.push_str(&format!("connector {name:?}: {trouble}"));
+        self.given_up
+            .push_str(&format!("connector {name:?}: {trouble}"));
         cut(&mut self.given_up);
         if self.way + 1 >= self.delivery.ways.len() {
             return After::Failed;
@@ -154,29 +164,62 @@ impl OpenJob {
 
     /// The result "delivered", with what went wrong before.
     pub(super) fn delivered(&self, time: Timestamp) -> Progress {
-        Progress::Delivered { time, attempts: self.attempts, message: self.given_up.clone() }
+        Progress::Delivered {
+            since: self.since,
+            time,
+            attempts: self.attempts,
+            message: self.given_up.clone(),
+        }
     }
 
     /// The result "failed".
     pub(super) fn failed(&self, time: Timestamp) -> Progress {
         if self.delivery.ways.is_empty() {
-            let message = format!("{} has no way to be reached; add one to `reach`", self.delivery.target);
-            return Progress::Failed { time, attempts: 0, message, cause: FailureCause::Refused };
+            let message = format!(
+                "{} has no way to be reached; add one to `reach`",
+                self.delivery.target
+            );
+            return Progress::Failed {
+                since: self.since,
+                time,
+                attempts: 0,
+                message,
+                cause: FailureCause::Refused,
+            };
         }
-        let cause = if self.all_refused { FailureCause::Refused } else { FailureCause::BudgetEnded };
-        Progress::Failed { time, attempts: self.attempts, message: self.given_up.clone(), cause }
+        let cause = if self.all_refused {
+            FailureCause::Refused
+        } else {
+            FailureCause::BudgetEnded
+        };
+        Progress::Failed {
+            since: self.since,
+            time,
+            attempts: self.attempts,
+            message: self.given_up.clone(),
+            cause,
+        }
     }
 
     /// As a decision sees it.
     pub(super) fn progress(&self) -> Progress {
-        Progress::InFlight { since: self.since, attempts: self.attempts }
+        Progress::InFlight {
+            since: self.since,
+            attempts: self.attempts,
+        }
     }
 
     /// For log and metrics, with its result.
     pub(super) fn ended(&self, progress: Progress) -> Ended {
         let last = self.delivery.ways.len().checked_sub(1);
-        let connector_type = last.map(|last| self.delivery.ways[self.way.min(last)].connector.type_);
-        Ended { delivery: Arc::clone(&self.delivery), since: self.since, connector_type, progress }
+        let connector_type =
+            last.map(|last| self.delivery.ways[self.way.min(last)].connector.type_);
+        Ended {
+            delivery: Arc::clone(&self.delivery),
+            since: self.since,
+            connector_type,
+            progress,
+        }
     }
 }
 

@@ -23,9 +23,19 @@ pub(super) struct LaneKey {
 impl LaneKey {
     /// The lane of a way.
     pub(super) fn of(way: &Way) -> Self {
-        let host = way.connector.address.as_deref().and_then(|address| Url::parse(address.trim()).ok());
-        let host = host.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-        Self { namespace: way.namespace.clone(), connector: way.connector.name.clone(), host }
+        let host = way
+            .connector
+            .address
+            .as_deref()
+            .and_then(|address| Url::parse(address.trim()).ok());
+        let host = host
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
+        Self {
+            namespace: way.namespace.clone(),
+            connector: way.connector.name.clone(),
+            host,
+        }
     }
 }
 
@@ -42,7 +52,13 @@ pub(super) struct Place {
 impl Place {
     /// The place of `delivery` at its `turn`.
     pub(super) fn new(delivery: &Delivery, uid: Arc<str>, turn: u64) -> Self {
-        Self { severity: delivery.severity, due: delivery.due, turn, uid, id: delivery.id.clone() }
+        Self {
+            severity: delivery.severity,
+            due: delivery.due,
+            turn,
+            uid,
+            id: delivery.id.clone(),
+        }
     }
 }
 
@@ -74,7 +90,13 @@ mod tests {
 
     fn place(severity: Severity, due: i64, turn: u64) -> Place {
         let due = Timestamp::from_second(due).unwrap();
-        Place { severity, due, turn, uid: "u".into(), id: DeliveryId::from_stored("x") }
+        Place {
+            severity,
+            due,
+            turn,
+            uid: "u".into(),
+            id: DeliveryId::from_stored("x"),
+        }
     }
 
     #[test]
@@ -87,21 +109,33 @@ mod tests {
             place(Severity::High, 5, 3),
             place(Severity::High, 4, 5),
         ]);
-        let order: Vec<u64> = std::iter::from_fn(|| lane.places.pop()).map(|place| place.turn).collect();
+        let order: Vec<u64> = std::iter::from_fn(|| lane.places.pop())
+            .map(|place| place.turn)
+            .collect();
         assert_eq!(order, [2, 5, 3, 4, 1]);
     }
 
     #[test]
     fn a_lane_is_a_connector_of_a_namespace_and_a_host() {
         let lane = |namespace: &str, name: &str, address: &str| {
-            let connector = Connector { name: name.into(), address: Some(address.into()), ..Connector::default() };
-            LaneKey::of(&Way { namespace: namespace.into(), connector })
+            let connector = Connector {
+                name: name.into(),
+                address: Some(address.into()),
+                ..Connector::default()
+            };
+            LaneKey::of(&Way {
+                namespace: namespace.into(),
+                connector,
+            })
         };
         let base = lane("team", "room", "https://a.example/x");
         assert_eq!(base, lane("team", "room", "https://A.example:8443/y"));
         assert_ne!(base, lane("team", "room", "https://b.example/x"));
         assert_ne!(base, lane("team", "phone", "https://a.example/x"));
         assert_ne!(base, lane("other", "room", "https://a.example/x"));
-        assert_eq!(lane("team", "room", "alice@example.org"), lane("team", "room", "#ops"));
+        assert_eq!(
+            lane("team", "room", "alice@example.org"),
+            lane("team", "room", "#ops")
+        );
     }
 }

@@ -42,7 +42,10 @@ pub struct OutboxConfig {
 
 impl Default for OutboxConfig {
     fn default() -> Self {
-        Self { lane_concurrency: 16, retry: RetryRule::default() }
+        Self {
+            lane_concurrency: 16,
+            retry: RetryRule::default(),
+        }
     }
 }
 
@@ -107,7 +110,8 @@ impl Outbox {
     /// Says how a ticket stands, at every change that is observed: what may no longer leave is cancelled at once, also
     /// while it waits to be tried again, also when it is handed over later. A try that is out ends by itself.
     pub fn standing(&self, uid: &str, standing: Standing) {
-        self.inner.change(|book, now, work| book.stand(uid, standing, now, work));
+        self.inner
+            .change(|book, now, work| book.stand(uid, standing, now, work));
     }
 
     /// Forgets results that the status holds now. Deliveries without a result are kept. A failed or cancelled id that
@@ -118,7 +122,8 @@ impl Outbox {
 
     /// The ticket is deleted or archived: only what may leave `Always` still does.
     pub fn drop_ticket(&self, uid: &str) {
-        self.inner.change(|book, now, work| book.drop_ticket(uid, now, work));
+        self.inner
+            .change(|book, now, work| book.drop_ticket(uid, now, work));
     }
 
     /// How many deliveries have no result yet.
@@ -148,7 +153,10 @@ impl Outbox {
 impl Inner {
     /// Changes the book under its lock, then does what follows from it.
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut Book, Moment, &mut Work)) {
-        let now = Moment { instant: Instant::now(), time: self.clock.now() };
+        let now = Moment {
+            instant: Instant::now(),
+            time: self.clock.now(),
+        };
         let mut work = Work::default();
         let (timer_moved, idle) = {
             let mut book = self.book.lock();
@@ -192,7 +200,8 @@ impl Inner {
     /// One try, ended by its limit whatever the sender does.
     async fn try_once(&self, turn: &Turn) -> SendOutcome {
         let Attempt { limit, .. } = turn.attempt;
-        let send = AssertUnwindSafe(self.sender.send(&turn.way, &turn.delivery, turn.attempt)).catch_unwind();
+        let send = AssertUnwindSafe(self.sender.send(&turn.way, &turn.delivery, turn.attempt))
+            .catch_unwind();
         match tokio::time::timeout(limit, send).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => SendOutcome::retry("Firebell failed while sending; see its log"),

@@ -59,7 +59,9 @@ impl Ended {
     pub(super) fn result(&self) -> Option<DeliveryResult> {
         let (outcome, receipt) = match &self.progress {
             Progress::InFlight { .. } => return None,
-            Progress::Delivered { time, .. } => (DeliveryOutcome::Delivered, Some(between(self.since, *time))),
+            Progress::Delivered { time, .. } => {
+                (DeliveryOutcome::Delivered, Some(between(self.since, *time)))
+            }
             Progress::Failed { .. } => (DeliveryOutcome::Failed, None),
             Progress::Cancelled { .. } => (DeliveryOutcome::Cancelled, None),
         };
@@ -74,11 +76,14 @@ impl Ended {
     /// The one log line of a delivery. Its words come from `SendOutcome`, which never holds URL, body or secret.
     pub(super) fn log(&self) {
         let Some(result) = self.result() else { return };
-        let (attempts, message) = match &self.progress {
+        let (attempts, detail) = match &self.progress {
             Progress::InFlight { .. } | Progress::Cancelled { .. } => (0, ""),
-            Progress::Delivered { attempts, message, .. } | Progress::Failed { attempts, message, .. } => {
-                (*attempts, message.as_str())
+            Progress::Delivered {
+                attempts, message, ..
             }
+            | Progress::Failed {
+                attempts, message, ..
+            } => (*attempts, message.as_str()),
         };
         let data = &self.delivery.message.data;
         tracing::info!(
@@ -92,7 +97,7 @@ impl Ended {
             attempts,
             lateness_ms = u64::try_from(result.handover_lateness.as_millis()).unwrap_or(u64::MAX),
             receipt_ms = result.receipt.and_then(|receipt| u64::try_from(receipt.as_millis()).ok()),
-            message,
+            detail,
             "delivery"
         );
     }

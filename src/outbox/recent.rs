@@ -18,14 +18,20 @@ pub(super) struct Recent {
 impl Recent {
     /// A memory of `size` ids.
     pub(super) fn new(size: usize) -> Self {
-        Self { size, results: HashMap::new(), order: VecDeque::new() }
+        Self {
+            size,
+            results: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// Remembers a result. Only delivered ones: what failed or was withheld may be handed over again.
     pub(super) fn keep(&mut self, id: &DeliveryId, progress: Progress) {
         match progress {
             Progress::Delivered { .. } => {}
-            Progress::InFlight { .. } | Progress::Failed { .. } | Progress::Cancelled { .. } => return,
+            Progress::InFlight { .. } | Progress::Failed { .. } | Progress::Cancelled { .. } => {
+                return;
+            }
         }
         if self.results.insert(id.clone(), progress).is_none() {
             self.order.push_back(id.clone());
@@ -56,7 +62,15 @@ mod tests {
         let mut recent = Recent::new(3);
         recent.keep(&id(9), Progress::Cancelled { time });
         for n in 0..5 {
-            recent.keep(&id(n), Progress::Delivered { time, attempts: 1, message: String::new() });
+            recent.keep(
+                &id(n),
+                Progress::Delivered {
+                    since: time,
+                    time,
+                    attempts: 1,
+                    message: String::new(),
+                },
+            );
         }
         let known: Vec<_> = (0..10).filter(|n| recent.get(&id(*n)).is_some()).collect();
         assert_eq!(known, [2, 3, 4]);

@@ -14,22 +14,40 @@ async fn of_two_hundred_deliveries_two_lanes_hang_and_the_others_are_on_time() {
         })
         .collect();
     world.outbox.hand_over(pages.clone());
-    let delivered = || pages.iter().filter(|page| matches!(world.progress(page), Some(Progress::Delivered { .. }))).count();
+    let delivered = || {
+        pages
+            .iter()
+            .filter(|page| matches!(world.progress(page), Some(Progress::Delivered { .. })))
+            .count()
+    };
     until(|| (delivered() == 198).then_some(())).await;
-    assert!(world.elapsed() < Duration::from_millis(100), "{:?}", world.elapsed());
+    assert!(
+        world.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        world.elapsed()
+    );
     assert_eq!(world.outbox.open(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_into_a_dead_lane_takes_nothing_from_another() {
     let world = World::new(&[("dead", &[Answer::Hang])]);
-    let flood: Vec<_> = (0..1000).map(|n| world.page(&format!("t-{n}"), "on-call", &["dead"])).collect();
+    let flood: Vec<_> = (0..1000)
+        .map(|n| world.page(&format!("t-{n}"), "on-call", &["dead"]))
+        .collect();
     world.outbox.hand_over(flood);
     let page = world.page("other", "on-call", &["room"]);
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Delivered { .. }));
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { .. }
+    ));
     assert!(world.elapsed() < Duration::from_millis(100));
-    assert_eq!(world.script.running.lock().0, 16, "a lane runs sixteen tries at once, no more");
+    assert_eq!(
+        world.script.running.lock().0,
+        16,
+        "a lane runs sixteen tries at once, no more"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,7 +57,12 @@ async fn a_lane_sends_the_most_severe_first_and_then_by_deadline() {
     for n in 0..16 {
         pages.push(world.page(&format!("first-{n}"), "on-call", &["room"]));
     }
-    let ranks = [(Severity::Low, 0), (Severity::High, 9), (Severity::High, 3), (Severity::Critical, 9)];
+    let ranks = [
+        (Severity::Low, 0),
+        (Severity::High, 9),
+        (Severity::High, 3),
+        (Severity::Critical, 9),
+    ];
     for (n, (severity, due)) in ranks.into_iter().enumerate() {
         for copy in 0..16 {
             let mut page = world.page(&format!("later-{n}-{copy}"), "on-call", &["room"]);
@@ -62,22 +85,43 @@ async fn a_lane_sends_the_most_severe_first_and_then_by_deadline() {
 #[tokio::test(start_paused = true)]
 async fn who_waits_too_long_for_a_dead_lane_takes_the_next_way() {
     let world = World::new(&[("dead", &[Answer::Hang])]);
-    let flood: Vec<_> = (0..500).map(|n| world.page(&format!("t-{n}"), "on-call", &["dead"])).collect();
+    let flood: Vec<_> = (0..500)
+        .map(|n| world.page(&format!("t-{n}"), "on-call", &["dead"]))
+        .collect();
     world.outbox.hand_over(flood);
     let page = world.page("last", "on-call", &["dead", "phone"]);
     world.outbox.hand_over(vec![page.clone()]);
-    let Progress::Delivered { attempts: 1, message, .. } = world.result(&page).await else { panic!() };
-    assert_eq!(message, "connector \"dead\": too many deliveries wait for this receiver");
-    assert!(world.elapsed() <= Duration::from_secs(61), "{:?}", world.elapsed());
+    let Progress::Delivered {
+        attempts: 1,
+        message,
+        ..
+    } = world.result(&page).await
+    else {
+        panic!()
+    };
+    assert_eq!(
+        message,
+        "connector \"dead\": too many deliveries wait for this receiver"
+    );
+    assert!(
+        world.elapsed() <= Duration::from_secs(61),
+        "{:?}",
+        world.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_panics_harms_no_other_delivery() {
     let world = World::new(&[("room", &[Answer::Panic, Answer::Take])]);
-    let pages: Vec<_> = (0..40).map(|n| world.page(&format!("t-{n}"), "on-call", &["room"])).collect();
+    let pages: Vec<_> = (0..40)
+        .map(|n| world.page(&format!("t-{n}"), "on-call", &["room"]))
+        .collect();
     world.outbox.hand_over(pages.clone());
     for page in &pages {
-        assert!(matches!(world.result(page).await, Progress::Delivered { .. }));
+        assert!(matches!(
+            world.result(page).await,
+            Progress::Delivered { .. }
+        ));
     }
     assert_eq!(world.script.seen.lock().len(), 41);
 }
@@ -96,9 +140,21 @@ async fn ten_thousand_due_at_one_instant_leave_without_growing_slow() {
     let handed_over = begin.elapsed();
     until(|| (world.outbox.open() == 0).then_some(())).await;
     let all = begin.elapsed();
-    let mut receipts: Vec<_> = world.results.0.lock().iter().filter_map(|result| result.receipt).collect();
+    let mut receipts: Vec<_> = world
+        .results
+        .0
+        .lock()
+        .iter()
+        .filter_map(|result| result.receipt)
+        .collect();
     receipts.sort_unstable();
-    println!("hand-over {handed_over:?}, all received {all:?}, receipt p99 {:?}", receipts[9_900]);
+    println!(
+        "hand-over {handed_over:?}, all received {all:?}, receipt p99 {:?}",
+        receipts[9_900]
+    );
     assert_eq!(world.script.seen.lock().len(), 10_000);
-    assert!(all < Duration::from_secs(10), "a quadratic step would take minutes: {all:?}");
+    assert!(
+        all < Duration::from_secs(10),
+        "a quadratic step would take minutes: {all:?}"
+    );
 }

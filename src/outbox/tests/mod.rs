@@ -16,9 +16,19 @@ use crate::domain::delivery::{
     Message, MessageData, MessageRecipient, MessageTicket, Progress, Target, ValidWhile, Way,
 };
 
-const NOTHING: Standing = Standing { acknowledged: false, resolved: false, closed: false };
-const ACKNOWLEDGED: Standing = Standing { acknowledged: true, ..NOTHING };
-const CLOSED: Standing = Standing { closed: true, ..NOTHING };
+const NOTHING: Standing = Standing {
+    acknowledged: false,
+    resolved: false,
+    closed: false,
+};
+const ACKNOWLEDGED: Standing = Standing {
+    acknowledged: true,
+    ..NOTHING
+};
+const CLOSED: Standing = Standing {
+    closed: true,
+    ..NOTHING
+};
 
 /// A clock that goes with the timers.
 struct Ticking {
@@ -64,7 +74,11 @@ struct Script {
 impl Sender for Script {
     async fn send(&self, way: &Way, delivery: &Delivery, _: Attempt) -> SendOutcome {
         let connector = way.connector.name.clone();
-        let seen = Seen { at: self.since.elapsed(), id: delivery.id.to_string(), connector: connector.clone() };
+        let seen = Seen {
+            at: self.since.elapsed(),
+            id: delivery.id.to_string(),
+            connector: connector.clone(),
+        };
         self.seen.lock().push(seen);
         let answer = match self.answers.lock().get_mut(&connector) {
             Some(answers) if answers.len() > 1 => answers.remove(0),
@@ -86,9 +100,10 @@ impl Sender for Script {
             Answer::Panic => panic!("a fault of the sender"),
             Answer::Refuse => SendOutcome::refused("the receiver answered 410"),
             Answer::Busy => SendOutcome::retry("the receiver answered 503"),
-            Answer::BusyFor(after) => {
-                SendOutcome::Retry { message: "the receiver answered 429".into(), after: Some(after) }
-            }
+            Answer::BusyFor(after) => SendOutcome::Retry {
+                message: "the receiver answered 429".into(),
+                after: Some(after),
+            },
         };
         self.running.lock().0 -= 1;
         outcome
@@ -117,19 +132,36 @@ struct World {
 impl World {
     fn new(answers: &[(&str, &[Answer])]) -> Self {
         let since = Instant::now();
-        let answers = answers.iter().map(|(name, answers)| ((*name).to_owned(), answers.to_vec())).collect();
+        let answers = answers
+            .iter()
+            .map(|(name, answers)| ((*name).to_owned(), answers.to_vec()))
+            .collect();
         let script = Arc::new(Script {
             answers: Mutex::new(answers),
             seen: Mutex::default(),
             running: Mutex::default(),
             since,
         });
-        let clock = Arc::new(Ticking { base: "2026-01-02T03:04:05Z".parse().unwrap(), since });
+        let clock = Arc::new(Ticking {
+            base: "2026-01-02T03:04:05Z".parse().unwrap(),
+            since,
+        });
         let results = Arc::new(Results::default());
         let (sender, reports) = mpsc::unbounded_channel();
-        let outbox =
-            Outbox::new(OutboxConfig::default(), script.clone(), clock.clone(), results.clone(), sender);
-        Self { outbox, script, clock, results, reports }
+        let outbox = Outbox::new(
+            OutboxConfig::default(),
+            script.clone(),
+            clock.clone(),
+            results.clone(),
+            sender,
+        );
+        Self {
+            outbox,
+            script,
+            clock,
+            results,
+            reports,
+        }
     }
 
     /// A page to a contact over these connectors, due now.
@@ -166,7 +198,9 @@ impl World {
     async fn result(&self, delivery: &Delivery) -> Progress {
         until(|| match self.progress(delivery)? {
             Progress::InFlight { .. } => None,
-            result @ (Progress::Delivered { .. } | Progress::Failed { .. } | Progress::Cancelled { .. }) => Some(result),
+            result @ (Progress::Delivered { .. }
+            | Progress::Failed { .. }
+            | Progress::Cancelled { .. }) => Some(result),
         })
         .await
     }
@@ -178,16 +212,28 @@ impl World {
     /// When each try of this delivery began, in seconds.
     fn tries(&self, delivery: &Delivery) -> Vec<f64> {
         let seen = self.script.seen.lock();
-        seen.iter().filter(|seen| seen.id == delivery.id.as_str()).map(|seen| seen.at.as_secs_f64()).collect()
+        seen.iter()
+            .filter(|seen| seen.id == delivery.id.as_str())
+            .map(|seen| seen.at.as_secs_f64())
+            .collect()
     }
 
     fn connectors_tried(&self) -> Vec<String> {
-        self.script.seen.lock().iter().map(|seen| seen.connector.clone()).collect()
+        self.script
+            .seen
+            .lock()
+            .iter()
+            .map(|seen| seen.connector.clone())
+            .collect()
     }
 }
 
 fn key(ticket: &str) -> TicketKey {
-    TicketKey { namespace: "shop".into(), name: ticket.into(), uid: ticket.into() }
+    TicketKey {
+        namespace: "shop".into(),
+        name: ticket.into(),
+        uid: ticket.into(),
+    }
 }
 
 fn message(id: &DeliveryId, ticket: &str, step: &str) -> Message {
@@ -210,7 +256,9 @@ fn message(id: &DeliveryId, ticket: &str, step: &str) -> Message {
             round: 1,
             step: Some(step.into()),
             repeat: Some(0),
-            to: MessageRecipient { name: "alice".into() },
+            to: MessageRecipient {
+                name: "alice".into(),
+            },
             why: "Nobody acknowledged".into(),
             next: None,
             links: BTreeMap::new(),
@@ -232,5 +280,7 @@ async fn until<T>(look: impl Fn() -> Option<T>) -> T {
 }
 
 async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, future).await.expect("it should have come by now")
+    tokio::time::timeout(limit, future)
+        .await
+        .expect("it should have come by now")
 }

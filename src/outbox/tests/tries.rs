@@ -7,20 +7,38 @@ async fn an_id_is_sent_once_however_often_it_is_handed_over() {
     let page = world.page("t", "on-call", &["room"]);
     world.outbox.hand_over(vec![page.clone(), page.clone()]);
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.progress(&page), Some(Progress::InFlight { .. })));
-    assert!(matches!(world.result(&page).await, Progress::Delivered { attempts: 1, .. }));
+    assert!(matches!(
+        world.progress(&page),
+        Some(Progress::InFlight { .. })
+    ));
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { attempts: 1, .. }
+    ));
     world.outbox.hand_over(vec![page.clone()]);
 
-    assert_eq!(within(Duration::from_secs(1), world.reports.recv()).await, Some(page.ticket.clone()));
+    assert_eq!(
+        within(Duration::from_secs(1), world.reports.recv()).await,
+        Some(page.ticket.clone())
+    );
     world.outbox.forget("t", std::slice::from_ref(&page.id));
-    assert!(world.outbox.view("t").is_empty(), "what the status holds is forgotten");
+    assert!(
+        world.outbox.view("t").is_empty(),
+        "what the status holds is forgotten"
+    );
 
     world.outbox.hand_over(vec![page.clone()]);
     assert!(
-        matches!(world.progress(&page), Some(Progress::Delivered { attempts: 1, .. })),
+        matches!(
+            world.progress(&page),
+            Some(Progress::Delivered { attempts: 1, .. })
+        ),
         "decided on an older status it is told again, not sent again"
     );
-    assert_eq!(within(Duration::from_secs(1), world.reports.recv()).await, Some(page.ticket.clone()));
+    assert_eq!(
+        within(Duration::from_secs(1), world.reports.recv()).await,
+        Some(page.ticket.clone())
+    );
     assert_eq!(world.tries(&page).len(), 1);
 }
 
@@ -29,10 +47,15 @@ async fn a_busy_receiver_is_tried_again_with_the_same_id_until_it_takes_the_page
     let world = World::new(&[("room", &[Answer::Busy, Answer::Busy, Answer::Take])]);
     let page = world.page("t", "on-call", &["room"]);
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Delivered { attempts: 3, message, .. } if message.is_empty()));
+    assert!(
+        matches!(world.result(&page).await, Progress::Delivered { attempts: 3, message, .. } if message.is_empty())
+    );
     let tries = world.tries(&page);
     assert_eq!(tries.len(), 3);
-    assert!((0.75..=1.25).contains(&tries[1]) && (3.0..=5.0).contains(&(tries[2] - tries[1])), "{tries:?}");
+    assert!(
+        (0.75..=1.25).contains(&tries[1]) && (3.0..=5.0).contains(&(tries[2] - tries[1])),
+        "{tries:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +64,15 @@ async fn after_five_tries_within_two_minutes_the_budget_has_ended() {
         let world = World::new(&[("room", &[answer])]);
         let page = world.page("t", "on-call", &["room"]);
         world.outbox.hand_over(vec![page.clone()]);
-        let Progress::Failed { attempts: 5, message, cause, .. } = world.result(&page).await else { panic!() };
+        let Progress::Failed {
+            attempts: 5,
+            message,
+            cause,
+            ..
+        } = world.result(&page).await
+        else {
+            panic!()
+        };
         assert_eq!(cause, FailureCause::BudgetEnded);
         assert!(message.starts_with("connector \"room\": "), "{message}");
         assert!(world.tries(&page).iter().all(|at| *at < 120.0));
@@ -55,7 +86,13 @@ async fn tries_end_with_the_next_step_and_a_failed_id_may_be_renewed() {
     let mut page = world.page("t", "on-call", &["room"]);
     page.retry_until = Some(page.due + Duration::from_secs(10));
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Failed { cause: FailureCause::BudgetEnded, .. }));
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Failed {
+            cause: FailureCause::BudgetEnded,
+            ..
+        }
+    ));
     assert!(world.elapsed() <= Duration::from_secs(10));
     let before = world.tries(&page).len();
     assert!(before >= 2);
@@ -63,17 +100,33 @@ async fn tries_end_with_the_next_step_and_a_failed_id_may_be_renewed() {
     world.outbox.forget("t", std::slice::from_ref(&page.id));
     page.retry_until = Some(page.due);
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Failed { attempts: 1, .. }), "at least one try is made");
+    assert!(
+        matches!(
+            world.result(&page).await,
+            Progress::Failed { attempts: 1, .. }
+        ),
+        "at least one try is made"
+    );
     assert_eq!(world.tries(&page).len(), before + 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_the_receiver_asks_for_is_honoured() {
-    let world = World::new(&[("room", &[Answer::BusyFor(Duration::from_secs(30)), Answer::Take])]);
+    let world = World::new(&[(
+        "room",
+        &[Answer::BusyFor(Duration::from_secs(30)), Answer::Take],
+    )]);
     let page = world.page("t", "on-call", &["room"]);
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Delivered { attempts: 2, .. }));
-    assert!((30.0..31.0).contains(&world.tries(&page)[1]), "{:?}", world.tries(&page));
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { attempts: 2, .. }
+    ));
+    assert!(
+        (30.0..31.0).contains(&world.tries(&page)[1]),
+        "{:?}",
+        world.tries(&page)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,7 +134,14 @@ async fn a_refusal_hands_the_same_id_to_the_next_way_at_once() {
     let world = World::new(&[("app", &[Answer::Refuse])]);
     let page = world.page("t", "on-call", &["app", "phone"]);
     world.outbox.hand_over(vec![page.clone()]);
-    let Progress::Delivered { attempts: 2, message, .. } = world.result(&page).await else { panic!() };
+    let Progress::Delivered {
+        attempts: 2,
+        message,
+        ..
+    } = world.result(&page).await
+    else {
+        panic!()
+    };
     assert_eq!(message, "connector \"app\": the receiver answered 410");
     assert_eq!(world.connectors_tried(), ["app", "phone"]);
     assert!(world.elapsed() < Duration::from_secs(1));
@@ -92,11 +152,20 @@ async fn refused_by_every_way_it_has_failed_for_good_and_each_way_is_named() {
     let world = World::new(&[("app", &[Answer::Refuse]), ("phone", &[Answer::Refuse])]);
     let page = world.page("t", "on-call", &["app", "phone"]);
     world.outbox.hand_over(vec![page.clone()]);
-    let Progress::Failed { attempts: 2, message, cause: FailureCause::Refused, .. } = world.result(&page).await else {
+    let Progress::Failed {
+        attempts: 2,
+        message,
+        cause: FailureCause::Refused,
+        ..
+    } = world.result(&page).await
+    else {
         panic!()
     };
     let each = "the receiver answered 410";
-    assert_eq!(message, format!("connector \"app\": {each}; connector \"phone\": {each}"));
+    assert_eq!(
+        message,
+        format!("connector \"app\": {each}; connector \"phone\": {each}")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,8 +174,15 @@ async fn a_hanging_first_way_leaves_time_for_the_next_even_when_the_next_step_is
     let mut page = world.page("t", "on-call", &["app", "phone"]);
     page.retry_until = Some(page.due + Duration::from_secs(8));
     world.outbox.hand_over(vec![page.clone()]);
-    assert!(matches!(world.result(&page).await, Progress::Delivered { .. }));
-    assert!(world.elapsed() <= Duration::from_secs(8), "{:?}", world.elapsed());
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { .. }
+    ));
+    assert!(
+        world.elapsed() <= Duration::from_secs(8),
+        "{:?}",
+        world.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +190,13 @@ async fn without_any_way_it_fails_for_good_and_says_so() {
     let world = World::new(&[]);
     let page = world.page("t", "on-call", &[]);
     world.outbox.hand_over(vec![page.clone()]);
-    let Some(Progress::Failed { attempts: 0, message, cause: FailureCause::Refused, .. }) = world.progress(&page) else {
+    let Some(Progress::Failed {
+        attempts: 0,
+        message,
+        cause: FailureCause::Refused,
+        ..
+    }) = world.progress(&page)
+    else {
         panic!()
     };
     assert!(message.starts_with("contact/alice has no way"), "{message}");
@@ -127,9 +209,14 @@ async fn lateness_counts_from_the_deadline_and_receipt_from_the_hand_over() {
     tokio::time::advance(Duration::from_secs(3)).await;
     world.outbox.hand_over(vec![page.clone()]);
     world.result(&page).await;
-    let [result] = world.results.0.lock().clone()[..] else { panic!("one result") };
+    let [result] = world.results.0.lock().clone()[..] else {
+        panic!("one result")
+    };
     assert_eq!(result.outcome, DeliveryOutcome::Delivered);
-    assert_eq!(result.connector_type, Some(crate::api::ConnectorType::Webhook));
+    assert_eq!(
+        result.connector_type,
+        Some(crate::api::ConnectorType::Webhook)
+    );
     assert_eq!(result.handover_lateness.as_secs(), 3);
     assert_eq!(result.receipt.map(|receipt| receipt.as_secs()), Some(2));
 }
