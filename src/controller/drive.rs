@@ -1,6 +1,6 @@
 //! The loop between decision and world. Production, the simulator and the tests drive this very loop.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::decide::decide;
 use crate::domain::delivery::{Delivery, OutboxView};
@@ -37,6 +37,15 @@ pub struct Rest {
     pub what: Waiting,
 }
 
+/// The world did not take every delivery (it is shutting down, or its lease is lost): ask again soon.
+fn not_taken(now: Timestamp) -> Rest {
+    let until = now.checked_add(SignedDuration::from_secs(1)).ok();
+    Rest {
+        until,
+        what: Waiting::DeliveryResults,
+    }
+}
+
 /// Asks for decisions and carries them out until one says to wait.
 pub async fn drive<W: World>(
     world: &mut W,
@@ -45,7 +54,16 @@ pub async fn drive<W: World>(
 ) -> Result<Rest, W::Error> {
     loop {
         match decide(&seen, settings, world.now()) {
-            Next::Deliver(deliveries) => seen.outbox = world.deliver(&seen, deliveries).await,
+            Next::Deliver(deliveries) => {
+                let ids: Vec<_> = deliveries
+                    .iter()
+                    .map(|delivery| delivery.id.clone())
+                    .collect();
+                seen.outbox = world.deliver(&seen, deliveries).await;
+                if ids.iter().any(|id| !seen.outbox.contains_key(id)) {
+                    return Ok(not_taken(world.now()));
+                }
+            }
             Next::Commit(patch) => seen = world.commit(&seen, patch).await?,
             Next::Wait { until, what } => return Ok(Rest { until, what }),
         }

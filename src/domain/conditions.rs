@@ -43,13 +43,6 @@ pub fn set(
     });
 }
 
-/// Whether a condition stands as True.
-pub fn holds(conditions: &[Condition], type_: &str) -> bool {
-    conditions
-        .iter()
-        .any(|known| known.type_ == type_ && known.status == ConditionStatus::True)
-}
-
 /// Whether a condition was ever set.
 pub fn known(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|known| known.type_ == type_)

@@ -153,8 +153,9 @@ fn run(draft: &mut Draft<'_>) {
                 return;
             }
             Stage::Fired { handed, reached } => {
-                if let Some(start) = begins {
-                    open_round(draft.escalation(), start);
+                match begins {
+                    Some(start) => open_round(draft.escalation(), start),
+                    None => settle_skips(draft),
                 }
                 fire(draft, &next, handed);
                 if !reached {

@@ -27,14 +27,8 @@ pub enum Block {
     AtLeast,
     /// `spec.escalation.pageAgain`
     PageAgain,
-    /// `spec.update`
-    Update,
     /// `spec.duplicateOf`
     DuplicateOf,
-    /// `spec.signal.state`
-    Signal,
-    /// `spec.severity`
-    Severity,
 }
 
 impl Block {
@@ -49,10 +43,7 @@ impl Block {
             Self::Closure => "closure",
             Self::AtLeast => "escalation.atLeast",
             Self::PageAgain => "escalation.pageAgain",
-            Self::Update => "update",
             Self::DuplicateOf => "duplicateOf",
-            Self::Signal => "signal",
-            Self::Severity => "severity",
         }
     }
 
@@ -66,10 +57,7 @@ impl Block {
             | Self::Resolution
             | Self::Validation
             | Self::Closure
-            | Self::Update
-            | Self::DuplicateOf
-            | Self::Signal
-            | Self::Severity) => other.key(),
+            | Self::DuplicateOf) => other.key(),
         }
     }
 }
@@ -96,16 +84,6 @@ pub enum Judged {
     Known(Timestamp),
     /// There and not acted on yet.
     New,
-}
-
-impl Judged {
-    /// Whether the block counts.
-    pub fn counts(self) -> bool {
-        match self {
-            Self::Known(_) | Self::New => true,
-            Self::Absent | Self::Void => false,
-        }
-    }
 }
 
 /// First 16 hex digits of the hash of a block's content.

@@ -69,13 +69,14 @@ fn keep_or_move(draft: &mut Draft<'_>, mut known: PolicyPin) {
     let wanted = ref_hash(draft);
     let rewritten = wanted.is_some() && wanted != known.ref_hash;
     if (rewritten || better_match_allowed(draft, &known))
-        && let Some(choice) = index.choose(draft.ticket()) {
-            let moved = choice.namespace != known.namespace || choice.name != known.name;
-            if rewritten || (moved && rank(choice.rule) < rank(known.rule)) {
-                pin(draft, &choice);
-                return;
-            }
+        && let Some(choice) = index.choose(draft.ticket())
+    {
+        let moved = choice.namespace != known.namespace || choice.name != known.name;
+        if rewritten || (moved && rank(choice.rule) < rank(known.rule)) {
+            pin(draft, &choice);
+            return;
         }
+    }
     if index.pinned(&known).is_none() {
         pin_lost(draft, &known);
         return;

@@ -16,9 +16,10 @@ pub fn apply(draft: &mut Draft<'_>) {
     let again = request.and_then(|block| block.page_again.clone());
     let by = request.map(|block| block.by.clone()).unwrap_or_default();
     if let Some(hash) = fresh(draft, Block::AtLeast, at_least.as_ref().map(hash_of))
-        && let Some((step, _)) = at_least {
-            go_to(draft, &step, &hash, &by);
-        }
+        && let Some((step, _)) = at_least
+    {
+        go_to(draft, &step, &hash, &by);
+    }
     if let Some(hash) = fresh(draft, Block::PageAgain, again.as_ref().map(hash_of)) {
         page_again(draft, &hash, &by);
     }

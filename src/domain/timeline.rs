@@ -34,11 +34,14 @@ pub fn record(
     let message = cut(message, MESSAGE_BYTES);
     let actor = actor.map(|actor| cut(actor, 64));
     if let Some(last) = status.timeline.last_mut()
-        && last.kind == kind && last.actor == actor && last.message == message {
-            last.count = Some(last.count.unwrap_or(1) + 1);
-            last.time = Time(time);
-            return;
-        }
+        && last.kind == kind
+        && last.actor == actor
+        && last.message == message
+    {
+        last.count = Some(last.count.unwrap_or(1) + 1);
+        last.time = Time(time);
+        return;
+    }
     status.timeline.push(TimelineEntry {
         time: Time(time),
         kind: kind.to_owned(),

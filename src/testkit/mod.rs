@@ -5,6 +5,7 @@ pub mod audit;
 pub mod certificates;
 pub mod controlplane;
 mod eventually;
+pub mod model;
 pub mod process;
 pub mod receiver;
 

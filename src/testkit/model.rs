@@ -1,0 +1,410 @@
+//! A world in a box: one ticket, a model of the API and of the receivers, virtual time, and crashes on demand.
+//!
+//! It drives the production loop (`controller::drive`), so what holds here holds for the decisions the operator makes.
+//! Each call of the loop to the world is two crash points: before and after it took effect (delivery.md section 4).
+
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+
+use crate::api::{EscalationPolicySpec, Ticket, TicketSpec, TicketStatus};
+use crate::controller::drive::{Rest, World, drive};
+use crate::domain::delivery::{Delivery, FailureCause, OutboxView, Progress};
+use crate::domain::lifecycle;
+use crate::domain::next::{StatusPatch, Transition};
+use crate::domain::observed::{Observed, Others, Settings};
+use crate::domain::policy::ValidPolicy;
+use crate::domain::selection::{LivePolicy, PolicyIndex};
+
+/// Namespace of everything in the box.
+pub const NAMESPACE: &str = "box";
+
+/// How a receiver answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// At once.
+    Takes,
+    /// After this long.
+    TakesAfter(SignedDuration),
+    /// Never: it refuses for good.
+    Refuses,
+    /// Never: the retry budget ends after this long.
+    Dead(SignedDuration),
+}
+
+/// One message as a receiver got it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// When.
+    pub time: Timestamp,
+    /// Its id.
+    pub id: String,
+    /// `Page` or the kind of the notice.
+    pub kind: String,
+    /// For whom.
+    pub to: String,
+    /// Round of the chain.
+    pub round: i64,
+    /// Step and repeat, for pages.
+    pub step: Option<(String, i64)>,
+}
+
+/// The end of a process, planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crashed;
+
+/// A person's edit: when, which block of the spec, and what it does.
+pub struct Edit {
+    /// When it becomes readable.
+    pub time: Timestamp,
+    /// The block it owns, for managedFields.
+    pub block: &'static str,
+    /// What it does.
+    pub edit: Box<dyn Fn(&mut TicketSpec)>,
+}
+
+/// The box.
+pub struct Model {
+    /// The ticket as the API stores it.
+    pub ticket: Ticket,
+    /// Policies in view.
+    pub policies: Arc<PolicyIndex>,
+    /// Now.
+    pub now: Timestamp,
+    /// What receivers got, in order.
+    pub received: Vec<Received>,
+    /// Status writes.
+    pub writes: usize,
+    /// What was told with them.
+    pub told: Vec<Transition>,
+    /// How receivers answer, by target name.
+    pub answer: Box<dyn Fn(&str) -> Answer>,
+    /// Other tickets.
+    pub others: Others,
+    /// Edits still to come, in order of time.
+    pub edits: Vec<Edit>,
+    /// Crash at this many calls; `None` = never.
+    pub crash_at: Option<usize>,
+    /// How long the process is gone after a crash.
+    pub gone_for: SignedDuration,
+    /// Calls so far: the crash points of a clean run.
+    pub points: usize,
+    /// Crashes so far.
+    pub crashes: usize,
+    outbox: OutboxView,
+    due: Vec<(Timestamp, Delivery, Progress)>,
+    dead: bool,
+    first_seen: Timestamp,
+}
+
+impl Model {
+    /// A box with one ticket and one default policy named `gold`, at the ticket's creation.
+    ///
+    /// # Panics
+    /// On a policy that has errors.
+    #[allow(clippy::expect_used, reason = "a test's own policy must be valid")]
+    pub fn new(policy: EscalationPolicySpec, spec: TicketSpec, created: Timestamp) -> Self {
+        let valid = ValidPolicy::check(policy)
+            .policy
+            .expect("the policy of the test is valid");
+        let ticket = Ticket {
+            metadata: meta::ObjectMeta {
+                name: Some("ticket".into()),
+                namespace: Some(NAMESPACE.into()),
+                uid: Some("uid".into()),
+                generation: Some(1),
+                resource_version: Some("1".into()),
+                creation_timestamp: Some(meta::Time(created)),
+                ..meta::ObjectMeta::default()
+            },
+            spec,
+            status: None,
+        };
+        let mut model = Self {
+            ticket,
+            policies: Arc::new(PolicyIndex::default()),
+            now: created,
+            received: Vec::new(),
+            writes: 0,
+            told: Vec::new(),
+            answer: Box::new(|_| Answer::Takes),
+            others: Others::default(),
+            edits: Vec::new(),
+            crash_at: None,
+            gone_for: SignedDuration::ZERO,
+            points: 0,
+            crashes: 0,
+            outbox: OutboxView::new(),
+            due: Vec::new(),
+            dead: false,
+            first_seen: created,
+        };
+        model.store_policy("gold-1", 1, valid);
+        model
+    }
+
+    /// Stores a revision of `gold` and makes it the newest.
+    pub fn store_policy(&mut self, revision: &str, generation: i64, valid: ValidPolicy) {
+        let mut index = (*self.policies).clone();
+        let of = |name: &str| (NAMESPACE.to_owned(), name.to_owned());
+        index.revisions.insert(of(revision), Arc::new(valid));
+        let live = LivePolicy {
+            created: Some(self.now),
+            generation,
+            revision: Some(revision.to_owned()),
+            suspend: None,
+        };
+        index.policies.insert(of("gold"), live);
+        self.policies = Arc::new(index);
+    }
+
+    /// Plans an edit.
+    pub fn edit_at(
+        &mut self,
+        time: Timestamp,
+        block: &'static str,
+        edit: impl Fn(&mut TicketSpec) + 'static,
+    ) {
+        self.edits.push(Edit {
+            time,
+            block,
+            edit: Box::new(edit),
+        });
+        self.edits.sort_by_key(|edit| edit.time);
+    }
+
+    /// The status as stored.
+    pub fn status(&self) -> TicketStatus {
+        self.ticket.status.clone().unwrap_or_default()
+    }
+
+    /// Runs until `end`; a crash restarts the process after `gone_for`.
+    ///
+    /// # Panics
+    /// When the loop asks to be asked again without end.
+    pub fn run_until(&mut self, end: Timestamp) {
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            assert!(
+                turns < 20_000,
+                "no rest at {}: {:?}",
+                self.now,
+                self.status().escalation
+            );
+            self.catch_up_world();
+            let seen = self.observe();
+            let settings = Settings::default();
+            let rest = block_on(drive(self, seen, &settings));
+            if self.dead {
+                self.restart();
+                continue;
+            }
+            let Ok(Rest { until, .. }) = rest else {
+                continue;
+            };
+            let edit = self.edits.first().map(|edit| edit.time);
+            let result = self.due.iter().map(|(time, ..)| *time).min();
+            let next = [until, edit, result].into_iter().flatten().min();
+            match next {
+                Some(next) if next <= end => self.now = next.max(self.now),
+                Some(_) | None => break,
+            }
+        }
+        self.now = end;
+    }
+
+    fn restart(&mut self) {
+        self.dead = false;
+        self.crashes += 1;
+        self.crash_at = None;
+        self.outbox.clear();
+        self.due.clear();
+        self.now += self.gone_for;
+        self.first_seen = self.now;
+    }
+
+    /// Edits and answers whose time has come.
+    fn catch_up_world(&mut self) {
+        while self.edits.first().is_some_and(|edit| edit.time <= self.now) {
+            let Edit { time, block, edit } = self.edits.remove(0);
+            edit(&mut self.ticket.spec);
+            self.own(block, time);
+            self.bump();
+        }
+        let (ready, later) = self.due.drain(..).partition(|(time, ..)| *time <= self.now);
+        self.due = later;
+        let ready: Vec<(Timestamp, Delivery, Progress)> = ready;
+        for (time, delivery, progress) in ready {
+            if matches!(progress, Progress::Delivered { .. }) {
+                self.receive(&delivery, time);
+            }
+            self.outbox.insert(delivery.id, progress);
+        }
+        self.cancel_invalid();
+    }
+
+    /// As the outbox does: what is queued and no longer holds never leaves.
+    fn cancel_invalid(&mut self) {
+        let standing = lifecycle::standing(&self.ticket);
+        let now = self.now;
+        let (stays, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.due)
+            .into_iter()
+            .partition(|(_, delivery, _)| delivery.valid_while.holds(standing));
+        self.due = stays;
+        for (_, delivery, _) in gone {
+            self.outbox
+                .insert(delivery.id, Progress::Cancelled { time: now });
+        }
+    }
+
+    fn own(&mut self, block: &str, time: Timestamp) {
+        let fields = serde_json::json!({"f:spec": {format!("f:{block}"): {}}});
+        let entry = meta::ManagedFieldsEntry {
+            manager: Some(format!("firebell-{block}")),
+            time: Some(meta::Time(time)),
+            fields_v1: Some(meta::FieldsV1(fields)),
+            ..meta::ManagedFieldsEntry::default()
+        };
+        let entries = self.ticket.metadata.managed_fields.get_or_insert_default();
+        entries.retain(|known| known.manager != entry.manager);
+        entries.push(entry);
+        self.ticket.metadata.generation = self.ticket.metadata.generation.map(|known| known + 1);
+    }
+
+    fn bump(&mut self) {
+        let version: u64 = self.version().parse().unwrap_or(0);
+        self.ticket.metadata.resource_version = Some((version + 1).to_string());
+    }
+
+    fn version(&self) -> &str {
+        self.ticket
+            .metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default()
+    }
+
+    fn observe(&self) -> Observed {
+        Observed {
+            ticket: Arc::new(self.ticket.clone()),
+            policies: self.policies.clone(),
+            outbox: self.outbox.clone(),
+            others: self.others.clone(),
+            first_seen: self.first_seen,
+        }
+    }
+
+    fn receive(&mut self, delivery: &Delivery, time: Timestamp) {
+        let data = &delivery.message.data;
+        self.received.push(Received {
+            time,
+            id: delivery.id.to_string(),
+            kind: data.kind.clone(),
+            to: data.to.name.clone(),
+            round: data.round,
+            step: data
+                .step
+                .clone()
+                .map(|step| (step, data.repeat.unwrap_or(0))),
+        });
+    }
+
+    /// Counts a crash point; true when the process ends here.
+    fn crashes_here(&mut self) -> bool {
+        self.points += 1;
+        if self.crash_at == Some(self.points) {
+            self.dead = true;
+        }
+        self.dead
+    }
+
+    fn hand_over(&mut self, delivery: Delivery) {
+        let now = self.now;
+        let flying = Progress::InFlight {
+            since: now,
+            attempts: 1,
+        };
+        let delivered = |time| Progress::Delivered {
+            since: now,
+            time,
+            attempts: 1,
+            message: String::new(),
+        };
+        let failed = |time, cause| Progress::Failed {
+            since: now,
+            time,
+            attempts: 1,
+            message: "refused".into(),
+            cause,
+        };
+        let progress = match (self.answer)(delivery.target.name()) {
+            Answer::Takes => {
+                self.receive(&delivery, now);
+                delivered(now)
+            }
+            Answer::Refuses => failed(now, FailureCause::Refused),
+            Answer::TakesAfter(span) => {
+                self.due
+                    .push((now + span, delivery.clone(), delivered(now + span)));
+                flying
+            }
+            Answer::Dead(span) => {
+                let failed = failed(now + span, FailureCause::BudgetEnded);
+                self.due.push((now + span, delivery.clone(), failed));
+                flying
+            }
+        };
+        self.outbox.insert(delivery.id, progress);
+    }
+}
+
+impl World for Model {
+    type Error = Crashed;
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    async fn deliver(&mut self, _seen: &Observed, deliveries: Vec<Delivery>) -> OutboxView {
+        let before = self.crashes_here();
+        for delivery in deliveries {
+            assert!(
+                !self.outbox.contains_key(&delivery.id),
+                "handed over twice: {delivery:?}"
+            );
+            if before {
+                let lost = Progress::InFlight {
+                    since: self.now,
+                    attempts: 0,
+                };
+                self.outbox.insert(delivery.id, lost);
+            } else {
+                self.hand_over(delivery);
+            }
+        }
+        self.crashes_here();
+        self.outbox.clone()
+    }
+
+    async fn commit(&mut self, seen: &Observed, patch: StatusPatch) -> Result<Observed, Crashed> {
+        if self.crashes_here() {
+            return Err(Crashed);
+        }
+        assert_eq!(
+            seen.ticket.metadata.resource_version,
+            self.ticket.metadata.resource_version
+        );
+        self.ticket.status = Some(*patch.status);
+        self.told.extend(patch.transitions);
+        self.writes += 1;
+        self.bump();
+        if self.crashes_here() {
+            return Err(Crashed);
+        }
+        self.outbox.retain(|_, progress| progress.ended().is_none());
+        Ok(self.observe())
+    }
+}

@@ -1,0 +1,11 @@
+//! The decisions, driven by the production loop in virtual time: the timetable of api.md 3.1, the edge cases of
+//! section 5, and a crash at every point between two decisions, before and after each commit and send.
+
+#[path = "decisions/crashes.rs"]
+mod crashes;
+#[path = "decisions/edge_cases.rs"]
+mod edge_cases;
+#[path = "decisions/timetable.rs"]
+mod timetable;
+#[path = "decisions/world.rs"]
+mod world;
