@@ -1,6 +1,8 @@
 //! The decisions, driven by the production loop in virtual time: the timetable of api.md 3.1, the edge cases of
 //! section 5, and a crash at every point between two decisions, before and after each commit and send.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "decisions/crashes.rs"]
 mod crashes;
 #[path = "decisions/edge_cases.rs"]

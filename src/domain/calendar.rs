@@ -150,8 +150,9 @@ impl Calendar {
                 }
             }
         }
-        week.iter_mut()
-            .for_each(|openings| openings.sort_unstable());
+        for openings in &mut week {
+            openings.sort_unstable();
+        }
         refuse_overlaps(&week)?;
         let week_total = week
             .iter()

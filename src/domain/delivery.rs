@@ -51,11 +51,13 @@ impl fmt::Display for DeliveryId {
 /// First 32 hex digits of the SHA-256 of `bytes`.
 pub fn hex32(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hex = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        for half in [byte >> 4, byte & 15] {
+            hex.extend(char::from_digit(u32::from(half), 16));
+        }
+    }
+    hex
 }
 
 /// Who a delivery is for, never an address: `contact/NAME`, `connector/NAME` or `reporter`.

@@ -222,6 +222,7 @@ impl<'a> Draft<'a> {
 }
 
 /// What `Draft::tell` tells.
+#[derive(Clone, Copy)]
 pub struct Tell<'t> {
     /// CamelCase reason from a bounded set.
     pub reason: &'static str,

@@ -203,22 +203,10 @@ fn fire(draft: &mut Draft<'_>, next: &Upcoming, handed: Timestamp) {
     pages::record(draft, next);
     let escalation = draft.escalation();
     if *repeat == 0 {
-        escalation.step = Some(step.clone());
-        escalation.nominal_time = Some(Time(*nominal));
         escalation.repeat_from = Some(Time(time));
-        let result = StepResult::Fired;
-        escalation.steps.push(StepRecord {
-            name: step.clone(),
-            time: Time(time),
-            result,
-            repeat: None,
-        });
-    } else if let Some(known) = escalation
-        .steps
-        .iter_mut()
-        .rfind(|known| known.name == *step)
-    {
-        known.repeat = Some(*repeat);
+        handled(escalation, step, *nominal, time, StepResult::Fired);
+    } else {
+        repeated(escalation, step, *repeat);
     }
     disarm(escalation);
     let names = pages::names(draft, next);
@@ -255,55 +243,14 @@ fn catch_up(draft: &mut Draft<'_>, handed: Timestamp) {
     let mut missed: Vec<(DeliveryId, Target, String)> = Vec::new();
     let now = draft.now;
     while let Some(next) = upcoming(draft) {
-        if after(next.due, MISSED) >= now {
+        if after(next.due, MISSED) >= now || !pass_over(draft, &next, &mut missed) {
             break;
         }
-        let What::Page {
-            round,
-            step,
-            repeat,
-            nominal,
-            new_round: None,
-            ..
-        } = &next.what
-        else {
-            break;
-        };
-        if *repeat > 0 {
-            if let Some(known) = draft
-                .escalation()
-                .steps
-                .iter_mut()
-                .rfind(|known| known.name == *step)
-            {
-                known.repeat = Some(*repeat);
-            }
-            continue;
-        }
-        for target in pages::targets(draft, &next) {
-            missed.retain(|(_, known, _)| *known != target);
-            let id = DeliveryId::of(&draft.key().uid, *round, step, "0", &target);
-            missed.push((id, target, step.clone()));
-        }
-        let escalation = draft.escalation();
-        escalation.step = Some(step.clone());
-        escalation.nominal_time = Some(Time(*nominal));
-        escalation.repeat_from = Some(Time(now));
-        let result = StepResult::CaughtUp;
-        escalation.steps.push(StepRecord {
-            name: step.clone(),
-            time: Time(now),
-            result,
-            repeat: None,
-        });
     }
     let escalation = draft.escalation();
     escalation.nominal_time = Some(Time(handed.max(now)));
-    let steps = escalation
-        .steps
-        .iter()
-        .filter(|known| known.result == StepResult::CaughtUp)
-        .count();
+    let caught_up = |known: &&StepRecord| known.result == StepResult::CaughtUp;
+    let steps = escalation.steps.iter().filter(caught_up).count();
     pages::arm_missed(draft, missed);
     if steps > 0 {
         let message = format!(
@@ -316,6 +263,69 @@ fn catch_up(draft: &mut Draft<'_>, handed: Timestamp) {
             actor: None,
             message: &message,
         });
+    }
+}
+
+/// Takes one missed page as over and notes whom it would have reached; false where the round is through.
+fn pass_over(
+    draft: &mut Draft<'_>,
+    next: &Upcoming,
+    missed: &mut Vec<(DeliveryId, Target, String)>,
+) -> bool {
+    let What::Page {
+        round,
+        step,
+        repeat,
+        nominal,
+        new_round: None,
+        ..
+    } = &next.what
+    else {
+        return false;
+    };
+    let now = draft.now;
+    if *repeat > 0 {
+        repeated(draft.escalation(), step, *repeat);
+        return true;
+    }
+    for target in pages::targets(draft, next) {
+        missed.retain(|(_, known, _)| *known != target);
+        let id = DeliveryId::of(&draft.key().uid, *round, step, "0", &target);
+        missed.push((id, target, step.clone()));
+    }
+    let escalation = draft.escalation();
+    escalation.repeat_from = Some(Time(now));
+    handled(escalation, step, *nominal, now, StepResult::CaughtUp);
+    true
+}
+
+/// Records a step of the present round as handled.
+fn handled(
+    escalation: &mut Escalation,
+    step: &str,
+    nominal: Timestamp,
+    time: Timestamp,
+    result: StepResult,
+) {
+    escalation.step = Some(step.to_owned());
+    escalation.nominal_time = Some(Time(nominal));
+    let record = StepRecord {
+        name: step.to_owned(),
+        time: Time(time),
+        result,
+        repeat: None,
+    };
+    escalation.steps.push(record);
+}
+
+/// Records the newest repeat of a step.
+fn repeated(escalation: &mut Escalation, step: &str, number: i64) {
+    if let Some(known) = escalation
+        .steps
+        .iter_mut()
+        .rfind(|known| known.name == step)
+    {
+        known.repeat = Some(number);
     }
 }
 
@@ -332,24 +342,10 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     let now = draft.now;
     let escalation = draft.escalation();
     if *repeat > 0 {
-        if let Some(known) = escalation
-            .steps
-            .iter_mut()
-            .rfind(|known| known.name == *step)
-        {
-            known.repeat = Some(*repeat);
-        }
+        repeated(escalation, step, *repeat);
         return;
     }
-    escalation.step = Some(step.clone());
-    escalation.nominal_time = Some(Time(*nominal));
-    let result = StepResult::SkippedEmpty;
-    escalation.steps.push(StepRecord {
-        name: step.clone(),
-        time: Time(now),
-        result,
-        repeat: None,
-    });
+    handled(escalation, step, *nominal, now, StepResult::SkippedEmpty);
     disarm(escalation);
     let message = format!(
         "Step \"{step}\" reaches nobody; the next step follows at once. Give it a contact, group or rota."
@@ -412,14 +408,7 @@ pub fn settle_skips(draft: &mut Draft<'_>) {
         .map(|(step, nominal)| (step.name.clone(), nominal))
         .collect();
     for (name, nominal) in passed {
-        escalation.step = Some(name.clone());
-        escalation.nominal_time = Some(Time(nominal));
-        escalation.steps.push(StepRecord {
-            name,
-            time: Time(nominal),
-            result: StepResult::Skipped,
-            repeat: None,
-        });
+        handled(escalation, &name, nominal, nominal, StepResult::Skipped);
     }
 }
 
