@@ -188,14 +188,14 @@ fn refused_v4(address: Ipv4Addr) -> Option<Range> {
     }
 }
 
-/// Only global unicast space (2000::/3) is public, without its special parts. NAT64's well-known prefix stands for the
+/// Only global unicast space (`2000::/3`) is public, without its special parts. NAT64's well-known prefix stands for the
 /// IPv4 address inside, so a cluster that has only IPv6 reaches public IPv4 hosts and no inner ones.
 fn refused_v6(address: Ipv6Addr) -> Option<Range> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some(Range::Unspecified),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(Range::Loopback),
         // v4-compatible, v4-translated
-        [0, 0, 0, 0, 0, 0, _, _] | [0, 0, 0, 0, 0xffff, 0, _, _] => Some(Range::Embedded),
+        [0, 0, 0, 0, 0 | 0xffff, 0, _, _] => Some(Range::Embedded),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => refused_v4(Ipv4Addr::from_bits(
             (u32::from(high) << 16) | u32::from(low),
         )),

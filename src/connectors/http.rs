@@ -201,7 +201,7 @@ fn client_builder(guard: &Guard, reach: Reach) -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .tcp_nodelay(true)
-        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_idle_timeout(Duration::from_mins(1))
         .dns_resolver(VettingResolver {
             guard: guard.clone(),
             reach,

@@ -36,10 +36,10 @@ impl Recent {
         if self.results.insert(id.clone(), progress).is_none() {
             self.order.push_back(id.clone());
         }
-        if self.order.len() > self.size {
-            if let Some(oldest) = self.order.pop_front() {
-                self.results.remove(&oldest);
-            }
+        if self.order.len() > self.size
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.results.remove(&oldest);
         }
     }
 

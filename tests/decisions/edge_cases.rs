@@ -52,7 +52,7 @@ fn a_revoked_acknowledgement_starts_the_chain_again_with_fresh_ids() {
 fn a_raised_severity_starts_a_new_round_of_the_new_row() {
     let mut model = example();
     model.edit_at(at("10:07"), "severity", |spec| {
-        spec.severity = Some(Severity::Critical)
+        spec.severity = Some(Severity::Critical);
     });
     model.run_until(at("10:08"));
     assert_eq!(pages(&model).last().unwrap(), "10:07 on-call round 2");
@@ -158,7 +158,7 @@ fn a_duplicate_is_judged_once_and_reopens_when_taken_back() {
     model.edit_at(at("10:02"), "duplicateOf", |spec| {
         spec.duplicate_of = Some(DuplicateRef {
             name: "other".into(),
-        })
+        });
     });
     model.edit_at(at("10:10"), "duplicateOf", |spec| spec.duplicate_of = None);
     model.run_until(at("10:05"));
@@ -321,11 +321,11 @@ fn at_least_pages_that_step_whatever_the_acknowledgement_and_page_again_pages_th
     };
     let go = request(Some("director"), None);
     model.edit_at(at("10:04"), "escalation", move |spec| {
-        spec.escalation = Some(go.clone())
+        spec.escalation = Some(go.clone());
     });
     let both = request(Some("director"), Some("t1"));
     model.edit_at(at("10:06"), "escalation", move |spec| {
-        spec.escalation = Some(both.clone())
+        spec.escalation = Some(both.clone());
     });
     model.run_until(at("10:07"));
     let carol: Vec<_> = model
