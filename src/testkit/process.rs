@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -135,6 +136,35 @@ pub fn is_running(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None).is_ok())
 }
 
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time, user and system, of all its threads; in steps of 10 ms.
+    pub cpu: Duration,
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+}
+
+/// Reads what a running process has used; `None` where it is gone or the system has no `/proc`.
+pub fn usage(pid: u32) -> Option<Usage> {
+    /// The unit of times in `/proc`, fixed by the kernel's interface.
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything; what follows its closing parenthesis are numbers, from the state on.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut times = rest.split_whitespace().skip(11).map(str::parse::<u64>);
+    let ticks = times.next()?.ok()? + times.next()?.ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = resident.split_whitespace().next()?.parse().ok()?;
+    Some(Usage {
+        cpu: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND),
+        resident_bytes: kibibytes * 1024,
+    })
+}
+
 /// A folder for one run, removed when this is dropped and also when our process dies in any other way.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -177,5 +207,96 @@ impl Drop for RunFolder {
             drop(janitor.stdin.take());
             let _removed = janitor.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testkit::eventually;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn start(script: &str, folder: &RunFolder) -> Process {
+        let log = folder.path().join("log");
+        Process::spawn(
+            "script",
+            Path::new("sh"),
+            ["-c", script],
+            &[("WORD", "hello")],
+            &log,
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_program_is_told_its_environment_and_its_end_and_log_are_seen() {
+        let folder = RunFolder::new("firebell-process-", false).unwrap();
+        let mut process = start("echo first; echo $WORD >&2; exit 3", &folder);
+        let status = eventually("it ends", LIMIT, async || process.exited().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(
+            (process.log().as_str(), process.log_tail(1).as_str()),
+            ("first\nhello\n", "hello")
+        );
+        let again = start("echo second", &folder);
+        eventually("it writes", LIMIT, async || {
+            (again.log() == "second\n").then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn dropping_a_process_kills_its_children_too() {
+        let folder = RunFolder::new("firebell-process-", false).unwrap();
+        let process = start("sleep 1000 & echo $!; wait", &folder);
+        let child: u32 = eventually("it tells its child", LIMIT, async || {
+            process.log().trim().parse().ok()
+        })
+        .await
+        .unwrap();
+        assert!(is_running(process.pid()) && is_running(child));
+        let leader = process.pid();
+        drop(process);
+        assert!(!is_running(leader));
+        eventually("the child is gone", LIMIT, async || {
+            (!is_running(child)).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn usage_grows_with_work_and_ends_with_the_process() {
+        let folder = RunFolder::new("firebell-process-", false).unwrap();
+        let process = start("while :; do :; done", &folder);
+        let pid = process.pid();
+        let busy = |usage: &Usage| usage.cpu >= Duration::from_millis(50);
+        let used = eventually("it works", LIMIT, async || usage(pid).filter(busy))
+            .await
+            .unwrap();
+        assert!(used.resident_bytes > 0);
+        drop(process);
+        assert_eq!(usage(pid), None);
+    }
+
+    #[test]
+    fn a_folder_is_removed_with_all_in_it_unless_it_is_kept() {
+        let folder = RunFolder::new("firebell-folder-", false).unwrap();
+        let path = folder.path().to_owned();
+        std::fs::create_dir_all(path.join("a/b")).unwrap();
+        drop(folder);
+        assert!(!path.exists());
+
+        let kept = RunFolder::new("firebell-folder-", true).unwrap();
+        let path = kept.path().to_owned();
+        drop(kept);
+        assert!(path.exists());
+        std::fs::remove_dir(path).unwrap();
     }
 }

@@ -50,7 +50,7 @@ build() {
   [ -x "$out/$3" ] && return 0
   local began=$SECONDS
   echo "controlplane: building $3 ($2) ..." >&2
-  (cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$out/.$3.$$" "$2") &
+  (cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$out/.$3.$$" "$2" 2>&1 | sed '/^go: downloading /d' >&2) &
   local job=$!
   while kill -0 "$job" 2>/dev/null; do
     sleep 2
