@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod connectors;
 pub mod controller;
