@@ -8,68 +8,82 @@ use crate::api::{EscalationPolicySpec, NotifyTarget};
 
 /// Refuses two entries of one name.
 pub(super) fn check_duplicates(spec: &EscalationPolicySpec, findings: &mut Findings) {
-    let mut unique = |list: &str, key: &str, names: &mut dyn Iterator<Item = String>| {
-        let mut seen = BTreeSet::new();
-        for (index, name) in names.enumerate() {
-            if seen.contains(&name) {
-                findings.add(
-                    FindingCode::DuplicateName,
-                    format!("spec.{list}[{index}].{key}"),
-                    format!("\"{name}\" stands twice in `spec.{list}`, so it is unclear which one counts; `{key}` must be unique"),
-                );
-            }
-            seen.insert(name);
-        }
-    };
     unique(
         "channels",
-        "name",
-        &mut spec.channels.iter().map(|entry| entry.name.clone()),
+        spec.channels.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "calendars",
-        "name",
-        &mut spec.calendars.iter().map(|entry| entry.name.clone()),
-    );
-    unique(
-        "severities",
-        "level",
-        &mut spec.severities.iter().map(|row| format!("{:?}", row.level)),
+        spec.calendars.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "connectors",
-        "name",
-        &mut spec.connectors.iter().map(|entry| entry.name.clone()),
+        spec.connectors.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "contacts",
-        "name",
-        &mut spec.contacts.iter().map(|entry| entry.name.clone()),
+        spec.contacts.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "groups",
-        "name",
-        &mut spec.groups.iter().map(|entry| entry.name.clone()),
+        spec.groups.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "rotas",
-        "name",
-        &mut spec.rotas.iter().map(|entry| entry.name.clone()),
+        spec.rotas.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "overrides",
-        "name",
-        &mut spec.overrides.iter().map(|entry| entry.name.clone()),
+        spec.overrides.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "maintenance",
-        "name",
-        &mut spec.maintenance.iter().map(|entry| entry.name.clone()),
+        spec.maintenance.iter().map(|entry| &entry.name),
+        findings,
     );
     unique(
         "steps",
-        "name",
-        &mut spec.steps.iter().map(|entry| entry.name.clone()),
+        spec.steps.iter().map(|entry| &entry.name),
+        findings,
+    );
+    let mut levels = BTreeSet::new();
+    for (index, row) in spec.severities.iter().enumerate() {
+        if !levels.insert(row.level) {
+            twice(
+                &format!("{:?}", row.level),
+                "severities",
+                index,
+                "level",
+                findings,
+            );
+        }
+    }
+}
+
+fn unique<'a>(list: &str, names: impl Iterator<Item = &'a String>, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for (index, name) in names.enumerate() {
+        if !seen.insert(name) {
+            twice(name, list, index, "name", findings);
+        }
+    }
+}
+
+fn twice(name: &str, list: &str, index: usize, key: &str, findings: &mut Findings) {
+    let message = format!(
+        "\"{name}\" stands twice in `spec.{list}`, so it is unclear which one counts; `{key}` must be unique"
+    );
+    findings.add(
+        FindingCode::DuplicateName,
+        format!("spec.{list}[{index}].{key}"),
+        message,
     );
 }
 
@@ -148,28 +162,11 @@ enum Kind {
     Calendar,
 }
 
-/// Refuses names of entries that do not exist.
+/// Refuses names of entries that do not exist; those in targets are `check_targets`'.
 pub(super) fn check_references(spec: &EscalationPolicySpec, findings: &mut Findings) {
     let declared = Declared::of(spec);
-    for (index, channel) in spec.channels.iter().enumerate() {
-        if let Some(name) = &channel.calendar {
-            declared.need(
-                Kind::Calendar,
-                name,
-                format!("spec.channels[{index}].calendar"),
-                findings,
-            );
-        }
-    }
-    for (index, row) in spec.severities.iter().enumerate() {
-        if let Some(name) = &row.calendar {
-            declared.need(
-                Kind::Calendar,
-                name,
-                format!("spec.severities[{index}].calendar"),
-                findings,
-            );
-        }
+    for (path, name) in calendar_references(spec) {
+        declared.need(Kind::Calendar, name, path, findings);
     }
     for (index, contact) in spec.contacts.iter().enumerate() {
         for (way, reach) in contact.reach.iter().enumerate() {
@@ -177,23 +174,19 @@ pub(super) fn check_references(spec: &EscalationPolicySpec, findings: &mut Findi
             declared.need(Kind::Connector, &reach.connector, path, findings);
         }
     }
-    for (index, group) in spec.groups.iter().enumerate() {
-        for (place, member) in group.members.iter().enumerate() {
-            let path = format!("spec.groups[{index}].members[{place}]");
-            declared.need(Kind::Contact, member, path, findings);
-        }
-    }
-    for (index, rota) in spec.rotas.iter().enumerate() {
-        if let Some(name) = &rota.calendar {
-            declared.need(
-                Kind::Calendar,
-                name,
-                format!("spec.rotas[{index}].calendar"),
-                findings,
-            );
-        }
-        for (place, member) in rota.members.iter().enumerate() {
-            let path = format!("spec.rotas[{index}].members[{place}]");
+    let groups = spec
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| ("groups", index, &group.members));
+    let rotas = spec
+        .rotas
+        .iter()
+        .enumerate()
+        .map(|(index, rota)| ("rotas", index, &rota.members));
+    for (list, index, members) in groups.chain(rotas) {
+        for (place, member) in members.iter().enumerate() {
+            let path = format!("spec.{list}[{index}].members[{place}]");
             declared.need(Kind::Contact, member, path, findings);
         }
     }
@@ -211,16 +204,26 @@ pub(super) fn check_references(spec: &EscalationPolicySpec, findings: &mut Findi
             findings,
         );
     }
-    for (index, step) in spec.steps.iter().enumerate() {
-        if let Some(name) = &step.calendar {
-            declared.need(
-                Kind::Calendar,
-                name,
-                format!("spec.steps[{index}].calendar"),
-                findings,
-            );
-        }
-    }
+}
+
+/// Every place that names a calendar.
+fn calendar_references(spec: &EscalationPolicySpec) -> impl Iterator<Item = (String, &String)> {
+    let channels = spec
+        .channels
+        .iter()
+        .map(|channel| &channel.calendar)
+        .enumerate();
+    let rows = spec.severities.iter().map(|row| &row.calendar).enumerate();
+    let rotas = spec.rotas.iter().map(|rota| &rota.calendar).enumerate();
+    let steps = spec.steps.iter().map(|step| &step.calendar).enumerate();
+    channels
+        .map(|entry| ("channels", entry))
+        .chain(rows.map(|entry| ("severities", entry)))
+        .chain(rotas.map(|entry| ("rotas", entry)))
+        .chain(steps.map(|entry| ("steps", entry)))
+        .filter_map(|(list, (index, name))| {
+            Some((format!("spec.{list}[{index}].calendar"), name.as_ref()?))
+        })
 }
 
 /// Refuses targets that name nothing, several things or something unknown, and lists that reach too many.

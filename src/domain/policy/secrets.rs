@@ -52,25 +52,17 @@ pub(super) fn check(
 
 /// Keys without which a connector cannot send: of each entry one must be there.
 fn wanted_keys(spec: &EscalationPolicySpec, connector: &Connector) -> Vec<&'static [&'static str]> {
-    match connector.type_ {
-        ConnectorType::Webhook
-            if connector.address.is_none() && used_without_address(spec, connector) =>
-        {
+    let homeless = connector.address.is_none() && used_without_address(spec, connector);
+    match (connector.type_, homeless) {
+        (ConnectorType::MSTeams, _) | (ConnectorType::Webhook | ConnectorType::Slack, true) => {
             vec![&["address"]]
         }
-        ConnectorType::Webhook => Vec::new(),
-        ConnectorType::Slack
-            if connector.address.is_none() && used_without_address(spec, connector) =>
-        {
-            vec![&["address"]]
-        }
-        ConnectorType::Slack => vec![&["token", "address"]],
-        ConnectorType::MSTeams => vec![&["address"]],
-        ConnectorType::PagerDuty => vec![&["routingKey"]],
-        ConnectorType::Email if connector.secret_ref.is_some() => {
+        (ConnectorType::Slack, false) => vec![&["token", "address"]],
+        (ConnectorType::PagerDuty, _) => vec![&["routingKey"]],
+        (ConnectorType::Email, _) if connector.secret_ref.is_some() => {
             vec![&["username"], &["password"]]
         }
-        ConnectorType::Email => Vec::new(),
+        (ConnectorType::Email, _) | (ConnectorType::Webhook, false) => Vec::new(),
     }
 }
 
