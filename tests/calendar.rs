@@ -91,7 +91,8 @@ fn declared(zone: &'static str, holidays: Vec<Date>) -> Vec<Declared> {
 fn reference(declared: &Declared, minutes: Range<i64>) -> Vec<(Timestamp, bool)> {
     let zone = declared.zone();
     let mut latest_shown = DateTime::MIN;
-    let warm_up = minutes.start - 2 * 24 * 60 * MINUTE;
+    // No clock of these zones was ever set back by more than that in these years.
+    let warm_up = minutes.start - 3 * 60 * MINUTE;
     (warm_up..minutes.end)
         .step_by(60)
         .map(|second| {
@@ -171,11 +172,11 @@ fn around_every_change_of_the_clock_in_20_years_it_is_open_when_the_wall_clock_s
     let changes = changes(&zone(name).unwrap());
     assert!(name == "Asia/Kolkata" || changes.len() > 5, "{name}");
     for (turn, change) in changes.iter().enumerate() {
-        let from = minute_of(*change) - 13 * 60 * MINUTE;
+        let from = minute_of(*change) - 6 * 60 * MINUTE;
         let all = declared(name, vec![]);
         // Each change with one of the four calendars in turn; spring and autumn alternate, hence the halving.
         let chosen = &all[(turn / 2 + turn) % all.len()];
-        assert_agrees(chosen, from..from + 37 * 60 * MINUTE);
+        assert_agrees(chosen, from..from + 20 * 60 * MINUTE);
     }
 }
 
@@ -443,7 +444,7 @@ fn any_duration() -> impl Strategy<Value = SignedDuration> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn on_any_days_it_is_open_when_the_wall_clock_says_so(
@@ -455,7 +456,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn addition_and_difference_are_exact_inverses(
