@@ -1,5 +1,7 @@
 //! The domain decides from values alone: no clock, client, thread, randomness, file, network, environment or log.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
