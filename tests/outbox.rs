@@ -1,4 +1,5 @@
 //! The outbox with the real connectors against a receiver on this machine: what leaves, how often, and what is logged.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -6,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,18 +16,27 @@ use firebell::api::{Connector, SecretRef, Severity};
 use firebell::clock::{Now, WallClock};
 use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
-use firebell::connectors::secret::{BriefSecrets, SecretError, SecretSource, SecretValues};
+use firebell::connectors::secret::BriefSecrets;
 use firebell::domain::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Target,
     TicketKey, ValidWhile, Way,
 };
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
+use firebell::testkit::secrets::MemorySecrets;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::MakeWriter;
 
 const SIGNING_KEY: &str = "whsec_dDBwczNjcmV0dDBwczNjcmV0";
 const TOKEN: &str = "token-s3cret";
+
+/// Addresses that lead inside or nowhere.
+const HOSTILE: [&str; 4] = [
+    "https://10.0.0.1/path-s3cret",
+    "https://user:pass-s3cret@public.example/",
+    "no-url-s3cret",
+    "http://8.8.8.8/path-s3cret",
+];
 
 /// Everything this process logs.
 #[derive(Clone, Default)]
@@ -68,18 +77,12 @@ fn log() -> String {
     String::from_utf8(captured.0.lock().clone()).unwrap()
 }
 
-/// Counts how often Secrets are read.
-#[derive(Clone, Default)]
-struct Keys(Arc<AtomicUsize>);
-
-#[async_trait]
-impl SecretSource for Keys {
-    async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let values = [("token", TOKEN), ("signingKey", SIGNING_KEY)];
-        let data = values.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
-        Ok(Arc::new(SecretValues::new(name, data)))
-    }
+/// The Secret that every page of this file uses.
+fn keys() -> MemorySecrets {
+    let secrets = MemorySecrets::new();
+    let values = [("token", TOKEN), ("signingKey", SIGNING_KEY)];
+    secrets.put("team", "room-keys", &values);
+    secrets
 }
 
 /// A receiver that checks each signature, counts ids and connections, and echoes what it got.
@@ -117,7 +120,7 @@ impl Receiver {
     }
 }
 
-fn outbox(keys: Keys) -> Outbox {
+fn outbox(keys: MemorySecrets) -> Outbox {
     let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
     let http = HttpClient::new(&HttpOptions {
         allowed_networks,
@@ -210,7 +213,7 @@ async fn all_ended(outbox: &Outbox) {
 #[tokio::test]
 async fn a_thousand_pages_at_one_instant_arrive_once_each_over_few_connections_and_few_secret_reads()
  {
-    let (receiver, keys) = (Receiver::default(), Keys::default());
+    let (receiver, keys) = (Receiver::default(), keys());
     let url = receiver.start().await;
     let outbox = outbox(keys.clone());
     outbox.hand_over(
@@ -231,11 +234,7 @@ async fn a_thousand_pages_at_one_instant_arrive_once_each_over_few_connections_a
         connections <= 32,
         "{connections} connections: a lane of sixteen needs no more than about as many"
     );
-    assert!(
-        keys.0.load(Ordering::SeqCst) <= 20,
-        "{} reads",
-        keys.0.load(Ordering::SeqCst)
-    );
+    assert!(keys.reads() <= 20, "{} reads", keys.reads());
 }
 
 /// Receivers that refuse and echo, addresses that are hostile or broken: one line per result, no URL and no secret.
@@ -245,14 +244,8 @@ async fn a_result_is_one_log_line_and_neither_log_nor_result_holds_url_or_secret
     let receiver = Receiver::default();
     *receiver.status.lock() = StatusCode::GONE;
     let url = receiver.start().await;
-    let outbox = outbox(Keys::default());
-    let addresses = [
-        url.as_str(),
-        "https://10.0.0.1/path-s3cret",
-        "https://user:pass-s3cret@public.example/",
-        "no-url-s3cret",
-        "http://8.8.8.8/path-s3cret",
-    ];
+    let outbox = outbox(keys());
+    let addresses = [&[url.as_str()], &HOSTILE[..]].concat();
     let pages: Vec<_> = addresses
         .iter()
         .enumerate()

@@ -3,13 +3,17 @@
 //! Every address a host resolves to is vetted before any connection is made (delivery.md section 5). Public addresses
 //! are open to all; everything else only where the operator allowed the network. The same `resolve` serves any protocol.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use thiserror::Error;
 
 /// Turns a name into addresses; tests put their own in place of the system's.
@@ -44,11 +48,11 @@ pub enum Reach {
 
 /// Why no address was given out. Says neither host nor address: the first may be secret, the second would tell a
 /// tenant about networks that are not theirs.
-#[derive(Debug, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// The name has no address now; it may have one later.
     #[error("the host of the address has no address in DNS now")]
-    Unknown(#[source] Option<io::Error>),
+    Unknown,
     /// One of the addresses is not public, and the operator did not allow its network.
     #[error(
         "the host of the address leads to {0}; it must be public, or the operator must allow its network with `--allow-network`"
@@ -65,7 +69,7 @@ impl AddressError {
     /// Whether trying again cannot help until somebody changes an address, a name or a flag.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Unknown(_) => false,
+            Self::Unknown => false,
             Self::NotPublic(_) | Self::PlainOutside => true,
         }
     }
@@ -110,11 +114,16 @@ impl fmt::Display for Range {
     }
 }
 
-/// Resolves hosts and gives out only vetted addresses.
+/// One lookup of a name, shared by all who ask for it meanwhile.
+type Shared = futures::future::Shared<BoxFuture<'static, Result<Arc<[IpAddr]>, io::ErrorKind>>>;
+
+/// Resolves hosts and gives out only vetted addresses. Clones share lookups in flight.
 #[derive(Clone)]
 pub struct Guard {
     allowed: Arc<[IpNet]>,
     lookup: Arc<dyn Lookup>,
+    /// Looking a name up holds one of the machine's few blocking threads: a dead name server must not take them all.
+    in_flight: Arc<Mutex<HashMap<String, Shared>>>,
 }
 
 impl Guard {
@@ -123,6 +132,7 @@ impl Guard {
         Self {
             allowed: allowed.into(),
             lookup,
+            in_flight: Arc::default(),
         }
     }
 
@@ -132,18 +142,38 @@ impl Guard {
         let addresses = match host.parse::<IpAddr>() {
             Ok(literal) => vec![literal],
             Err(_) => self
-                .lookup
-                .addresses(host)
+                .look_up(host)
                 .await
-                .map_err(|error| AddressError::Unknown(Some(error)))?,
+                .map_err(|_| AddressError::Unknown)?
+                .to_vec(),
         };
         if addresses.is_empty() {
-            return Err(AddressError::Unknown(None));
+            return Err(AddressError::Unknown);
         }
         addresses
             .into_iter()
             .map(|address| self.vet(address, reach))
             .collect()
+    }
+
+    /// Asks the resolver, or waits with whoever asks it already. The task ends by itself when its waiters give up.
+    async fn look_up(&self, host: &str) -> Result<Arc<[IpAddr]>, io::ErrorKind> {
+        let shared = self
+            .in_flight
+            .lock()
+            .entry(host.to_owned())
+            .or_insert_with(|| {
+                let (guard, host) = (self.clone(), host.to_owned());
+                let task = tokio::spawn(async move {
+                    let found = guard.lookup.addresses(&host).await;
+                    guard.in_flight.lock().remove(&host);
+                    found.map(Arc::from).map_err(|error| error.kind())
+                });
+                let found = async { task.await.unwrap_or(Err(io::ErrorKind::Other)) };
+                found.boxed().shared()
+            })
+            .clone();
+        shared.await
     }
 
     /// Vets one address and gives back its plain form (v4-mapped ones become IPv4).
@@ -181,9 +211,8 @@ fn refused_v4(address: Ipv4Addr) -> Option<Range> {
         [192, 0, 2, _] | [198, 18..=19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => {
             Some(Range::Documentation)
         }
-        [192, 0, 0, _] | [192, 88, 99, _] => Some(Range::Reserved),
         [224..=239, ..] | [255, 255, 255, 255] => Some(Range::Multicast),
-        [240..=255, ..] => Some(Range::Reserved),
+        [192, 0, 0, _] | [192, 88, 99, _] | [240..=255, ..] => Some(Range::Reserved),
         [_, _, _, _] => None,
     }
 }
@@ -194,25 +223,35 @@ fn refused_v6(address: Ipv6Addr) -> Option<Range> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some(Range::Unspecified),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(Range::Loopback),
-        // v4-compatible, v4-translated
-        [0, 0, 0, 0, 0 | 0xffff, 0, _, _] => Some(Range::Embedded),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => refused_v4(Ipv4Addr::from_bits(
             (u32::from(high) << 16) | u32::from(low),
         )),
-        // NAT64 of local use, Teredo, 6to4
-        [0x64, 0xff9b, ..] | [0x2001, 0, ..] | [0x2002, ..] => Some(Range::Embedded),
-        // ISATAP carries an IPv4 address in the interface part of any prefix
-        [_, _, _, _, 0 | 0x200, 0x5efe, _, _] => Some(Range::Embedded),
+        segments if hides_v4(segments) => Some(Range::Embedded),
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x2001, 2, 0, ..] => {
             Some(Range::Documentation)
         }
-        [0x2001, 0..=0x1ff, ..] => Some(Range::Reserved),
-        [0x2000..=0x3fff, ..] => None,
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Some(Range::Private),
         [0xfe80..=0xfebf, ..] => Some(Range::LinkLocal),
         [0xff00..=0xffff, ..] => Some(Range::Multicast),
-        [_, _, _, _, _, _, _, _] => Some(Range::Reserved),
+        [first, second, ..] => {
+            let protocols = first == 0x2001 && second <= 0x1ff;
+            let global = (0x2000..=0x3fff).contains(&first) && !protocols;
+            (!global).then_some(Range::Reserved)
+        }
     }
+}
+
+/// Whether an IPv4 address sits inside: v4-compatible and v4-translated, NAT64 of local use, Teredo, 6to4, and ISATAP
+/// (in the interface part of any prefix).
+fn hides_v4(segments: [u16; 8]) -> bool {
+    matches!(
+        segments,
+        [0, 0, 0, 0, 0 | 0xffff, 0, _, _]
+            | [0x64, 0xff9b, ..]
+            | [0x2001, 0, ..]
+            | [0x2002, ..]
+            | [_, _, _, _, 0 | 0x200, 0x5efe, _, _]
+    )
 }
 
 #[cfg(test)]

@@ -254,11 +254,7 @@ fn classify(error: &reqwest::Error) -> HttpError {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(current) = cause {
         if let Some(address) = current.downcast_ref::<AddressError>() {
-            return HttpError::Address(match address {
-                AddressError::Unknown(_) => AddressError::Unknown(None),
-                AddressError::NotPublic(range) => AddressError::NotPublic(*range),
-                AddressError::PlainOutside => AddressError::PlainOutside,
-            });
+            return HttpError::Address(*address);
         }
         if let Some(tls) = find_tls(current) {
             return classify_tls(tls);

@@ -49,7 +49,7 @@ pub enum SendOutcome {
 
 impl SendOutcome {
     /// A try worth repeating.
-    pub fn retry(message: impl ToString) -> Self {
+    pub fn retry(message: &(impl ToString + ?Sized)) -> Self {
         Self::Retry {
             message: message.to_string(),
             after: None,
@@ -57,7 +57,7 @@ impl SendOutcome {
     }
 
     /// A try that repeating does not mend.
-    pub fn refused(message: impl ToString) -> Self {
+    pub fn refused(message: &(impl ToString + ?Sized)) -> Self {
         Self::Refused {
             message: message.to_string(),
         }
@@ -108,7 +108,7 @@ impl Sender for Connectors {
             ConnectorType::Slack
             | ConnectorType::MSTeams
             | ConnectorType::PagerDuty
-            | ConnectorType::Email => SendOutcome::refused(format!(
+            | ConnectorType::Email => SendOutcome::refused(&format!(
                 "`type` is {:?}, but this version of Firebell speaks \"Webhook\" only; use a Webhook connector",
                 way.connector.type_
             )),

@@ -39,7 +39,7 @@ pub async fn send(
     let secret = match &way.connector.secret_ref {
         Some(secret_ref) => match secrets.get(&way.namespace, &secret_ref.name).await {
             Ok(secret) => secret,
-            Err(error) => return SendOutcome::retry(error),
+            Err(error) => return SendOutcome::retry(&error),
         },
         None => Arc::default(),
     };
@@ -57,8 +57,8 @@ pub async fn send(
         .await
     {
         Ok(answer) => judge(&answer),
-        Err(error) if error.is_final() => SendOutcome::refused(error),
-        Err(error) => SendOutcome::retry(error),
+        Err(error) if error.is_final() => SendOutcome::refused(&error),
+        Err(error) => SendOutcome::retry(&error),
     }
 }
 
@@ -77,7 +77,7 @@ fn judge(answer: &Answer) -> SendOutcome {
             after: answer.retry_after,
         }
     } else {
-        SendOutcome::refused(format!(
+        SendOutcome::refused(&format!(
             "the receiver answered {}: {}",
             status.as_u16(),
             advice(status)

@@ -53,7 +53,7 @@ pub(super) struct Work {
 #[derive(Debug)]
 pub(super) struct Turn {
     uid: Arc<str>,
-    turn: u64,
+    number: u64,
     pub(super) delivery: Arc<Delivery>,
     pub(super) way: Way,
     pub(super) attempt: Attempt,
@@ -188,7 +188,7 @@ impl Book {
             let delivery = Arc::clone(&job.delivery);
             return Some(Turn {
                 uid: place.uid,
-                turn: place.turn,
+                number: place.turn,
                 delivery,
                 way,
                 attempt,
@@ -212,7 +212,7 @@ impl Book {
         let (uid, id) = (&turn.uid, &turn.delivery.id);
         let Some((job, _)) = self
             .open_job(uid, id)
-            .filter(|(job, _)| job.turn == turn.turn)
+            .filter(|(job, _)| job.turn == turn.number)
         else {
             return;
         };

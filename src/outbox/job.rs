@@ -34,7 +34,7 @@ pub(super) enum Stage {
 }
 
 /// What becomes of a delivery after a try.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// The receiver took it.
     Delivered,
@@ -151,8 +151,8 @@ impl OpenJob {
             self.given_up.push_str("; ");
         }
         let trouble = std::mem::take(&mut self.trouble);
-        self.given_up
-            .push_str(&format!("connector {name:?}: {trouble}"));
+        let text = format!("connector {name:?}: {trouble}");
+        self.given_up.push_str(&text);
         cut(&mut self.given_up);
         if self.way + 1 >= self.delivery.ways.len() {
             return After::Failed;

@@ -205,7 +205,7 @@ impl Inner {
         match tokio::time::timeout(limit, send).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => SendOutcome::retry("Firebell failed while sending; see its log"),
-            Err(_) => SendOutcome::retry(format!("no answer within {} s", limit.as_secs_f64())),
+            Err(_) => SendOutcome::retry(&format!("no answer within {} s", limit.as_secs_f64())),
         }
     }
 

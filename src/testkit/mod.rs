@@ -9,6 +9,7 @@ pub mod model;
 pub mod operator;
 pub mod process;
 pub mod receiver;
+pub mod secrets;
 
 pub use eventually::{TimedOut, eventually};
 

@@ -153,7 +153,7 @@ async fn a_name_without_address_may_have_one_later() {
         .resolve("nowhere.example", Reach::PublicOrAllowed)
         .await
         .unwrap_err();
-    assert!(matches!(refusal, AddressError::Unknown(None)));
+    assert!(matches!(refusal, AddressError::Unknown));
     assert!(!refusal.is_final());
 }
 
@@ -167,4 +167,48 @@ async fn a_literal_is_vetted_without_asking_the_resolver() {
             .is_err()
     );
     assert!(lying.resolve("::1", Reach::PublicOrAllowed).await.is_err());
+}
+
+/// Answers when it is told to, counting how often it is asked.
+struct Slow {
+    asked: std::sync::atomic::AtomicUsize,
+    answer: tokio::sync::Semaphore,
+}
+
+#[async_trait]
+impl Lookup for Slow {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.answer.acquire().await.unwrap().forget();
+        Ok(vec![IpAddr::from([8, 8, 8, 8])])
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_once_for_all_who_ask_meanwhile_and_again_for_who_asks_later() {
+    let slow = Arc::new(Slow {
+        asked: 0.into(),
+        answer: tokio::sync::Semaphore::new(0),
+    });
+    let guard = Guard::new(Vec::new(), slow.clone());
+    let asked = || slow.asked.load(std::sync::atomic::Ordering::SeqCst);
+    let mut first: Vec<_> = (0..100)
+        .map(|_| Box::pin(guard.resolve("slow.example", Reach::PublicOrAllowed)))
+        .collect();
+    for waiting in &mut first {
+        assert!(waiting.now_or_never().is_none());
+    }
+    drop(first.split_off(50));
+    slow.answer.add_permits(1);
+    for waiting in futures::future::join_all(first).await {
+        assert_eq!(waiting.unwrap().len(), 1);
+    }
+    assert_eq!(asked(), 1);
+    slow.answer.add_permits(1);
+    guard
+        .resolve("slow.example", Reach::PublicOrAllowed)
+        .await
+        .unwrap();
+    assert_eq!(asked(), 2);
+    assert!(guard.in_flight.lock().is_empty());
 }

@@ -106,3 +106,48 @@ fn values_lose_surrounding_white_space_and_never_show_in_debug_or_errors() {
     );
     assert!(!format!("{values:?}").contains("t0ps3cret"));
 }
+
+/// An API server that gives one answer to everything.
+fn cluster(status: u16, body: &'static str) -> ClusterSecrets {
+    let answer = move |request: http::Request<kube::client::Body>| async move {
+        assert_eq!(request.uri().path(), "/api/v1/namespaces/team/secrets/room");
+        let answer = http::Response::builder().status(status);
+        answer.body(http_body_util::Full::new(bytes::Bytes::from_static(
+            body.as_bytes(),
+        )))
+    };
+    ClusterSecrets::new(Client::new(tower::service_fn(answer), "team"))
+}
+
+#[tokio::test]
+async fn a_secret_is_read_by_its_name_alone() {
+    let body = r#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"room"},"data":{"token":"dDBwczNjcmV0Cg=="}}"#;
+    let values = cluster(200, body).get("team", "room").await.unwrap();
+    assert_eq!(
+        values.get("token").unwrap().unwrap().expose_secret(),
+        "t0ps3cret"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_secret_becomes_an_error_that_names_it_and_quotes_nothing() {
+    let name = || "room".to_owned();
+    let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"t0ps3cret","reason":"x","code":404}"#;
+    let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"t0ps3cret","reason":"x","code":403}"#;
+    for (code, body, wanted) in [
+        (404, status, SecretError::Missing { name: name() }),
+        (403, forbidden, SecretError::Forbidden { name: name() }),
+        (500, "t0ps3cret", SecretError::Unreachable { name: name() }),
+        (
+            200,
+            r#"{"data":{"token":"t0ps3cret, no base64"}}"#,
+            SecretError::Unreachable { name: name() },
+        ),
+    ] {
+        let error = cluster(code, body).get("team", "room").await.unwrap_err();
+        assert!(
+            error.to_string().contains("\"room\"") && !format!("{error:?}").contains("t0ps3cret")
+        );
+        assert_eq!(error, wanted);
+    }
+}

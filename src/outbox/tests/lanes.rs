@@ -67,7 +67,7 @@ async fn a_lane_sends_the_most_severe_first_and_then_by_deadline() {
         for copy in 0..16 {
             let mut page = world.page(&format!("later-{n}-{copy}"), "on-call", &["room"]);
             page.severity = severity;
-            page.due = page.due + Duration::from_secs(due);
+            page.due += Duration::from_secs(due);
             pages.push(page);
         }
     }

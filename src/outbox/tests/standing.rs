@@ -88,7 +88,7 @@ async fn a_stale_delivery_handed_over_after_the_acknowledgement_is_cancelled_too
     );
 
     world.outbox.standing("t", NOTHING);
-    world.outbox.forget("t", &[page.id.clone()]);
+    world.outbox.forget("t", std::slice::from_ref(&page.id));
     world.outbox.hand_over(vec![page.clone()]);
     assert!(
         matches!(world.result(&page).await, Progress::Delivered { .. }),
