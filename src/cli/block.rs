@@ -96,11 +96,11 @@ pub fn fresh_token() -> String {
         .unwrap_or_default();
     let seed = format!("{}/{}", since.as_nanos(), std::process::id());
     let digest = Sha256::digest(seed.as_bytes());
-    digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut number = [0_u8; 8];
+    for (to, from) in number.iter_mut().zip(digest) {
+        *to = from;
+    }
+    format!("{:016x}", u64::from_be_bytes(number))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One ticket, readably: where it stands, what it waits for, what happened, who was told.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -32,7 +34,8 @@ struct Page {
 
 impl Page {
     fn line(&mut self, what: &str, says: &str) {
-        self.text.push_str(&format!("{what:<13} {}\n", clean(says)));
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{what:<13} {}", clean(says));
     }
 
     fn maybe(&mut self, what: &str, says: Option<&str>) {
@@ -43,7 +46,8 @@ impl Page {
 
     fn list<const N: usize>(&mut self, what: &str, heading: [&str; N], rows: &[[String; N]]) {
         if !rows.is_empty() {
-            self.text.push_str(&format!("\n{what}\n"));
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "\n{what}\n");
             self.text.push_str(&columns("  ", heading, rows));
         }
     }
@@ -91,12 +95,14 @@ fn standing(page: &mut Page, status: &TicketStatus, now: Timestamp) {
 fn escalation(at: &Escalation, now: Timestamp) -> String {
     let mut says = format!("{:?}, round {}", at.state, at.round);
     if let Some(step) = &at.step {
-        says.push_str(&format!(", at step {step}"));
+        // Writing to a String cannot fail.
+        let _ = write!(says, ", at step {step}");
     }
     if let Some(time) = at.next_time {
         let step = at.next_step.as_deref().unwrap_or("step");
         let (when, far) = (instant(time.0), distance(time.0, now));
-        says.push_str(&format!("; next {step} at {when} ({far})"));
+        // Writing to a String cannot fail.
+        let _ = write!(says, "; next {step} at {when} ({far})");
     }
     says
 }
@@ -107,10 +113,12 @@ fn clock(clock: &TargetClock, now: Timestamp) -> Option<String> {
     let mut says = format!("{:?}, target {target}", clock.state);
     if let Some(due) = clock.due_time {
         let (when, far) = (instant(due.0), distance(due.0, now));
-        says.push_str(&format!(", due {when} ({far})"));
+        // Writing to a String cannot fail.
+        let _ = write!(says, ", due {when} ({far})");
     }
     if let Some(met) = clock.met_time {
-        says.push_str(&format!(", met {}", instant(met.0)));
+        // Writing to a String cannot fail.
+        let _ = write!(says, ", met {}", instant(met.0));
     }
     Some(says)
 }

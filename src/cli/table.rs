@@ -1,6 +1,7 @@
 //! The list of tickets, the worst first.
 
 use std::cmp::Reverse;
+use std::fmt::Write;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -11,6 +12,27 @@ use crate::api::{Escalation, Ticket};
 
 /// Longest title in the table, in characters.
 const TITLE: usize = 60;
+const HEADING: [&str; 8] = [
+    "NAME",
+    "SEVERITY",
+    "PHASE",
+    "ESCALATION",
+    "NEXT",
+    "ASSIGNEE",
+    "AGE",
+    "TITLE",
+];
+const WIDE_HEADING: [&str; 9] = [
+    "NAMESPACE",
+    "NAME",
+    "SEVERITY",
+    "PHASE",
+    "ESCALATION",
+    "NEXT",
+    "ASSIGNEE",
+    "AGE",
+    "TITLE",
+];
 
 /// The table, or a sentence where there is nothing to list.
 pub fn render(listed: &Listed, with_namespace: bool, now: Timestamp) -> String {
@@ -27,68 +49,42 @@ pub fn render(listed: &Listed, with_namespace: bool, now: Timestamp) -> String {
     let mut text = if tickets.is_empty() {
         "No open tickets.\n".to_owned()
     } else if with_namespace {
-        let rows: Vec<[String; 9]> = tickets
-            .iter()
-            .map(|ticket| {
-                let [
-                    name,
-                    severity,
-                    phase,
-                    escalation,
-                    next,
-                    assignee,
-                    age,
-                    title,
-                ] = row(ticket, now);
-                let namespace = ticket.namespace().unwrap_or_default();
-                [
-                    namespace, name, severity, phase, escalation, next, assignee, age, title,
-                ]
-            })
-            .collect();
-        columns(
-            "",
-            [
-                "NAMESPACE",
-                "NAME",
-                "SEVERITY",
-                "PHASE",
-                "ESCALATION",
-                "NEXT",
-                "ASSIGNEE",
-                "AGE",
-                "TITLE",
-            ],
-            &rows,
-        )
+        let rows: Vec<[String; 9]> = tickets.iter().map(|ticket| wide_row(ticket, now)).collect();
+        columns("", WIDE_HEADING, &rows)
     } else {
         let rows: Vec<[String; 8]> = tickets.iter().map(|ticket| row(ticket, now)).collect();
-        columns(
-            "",
-            [
-                "NAME",
-                "SEVERITY",
-                "PHASE",
-                "ESCALATION",
-                "NEXT",
-                "ASSIGNEE",
-                "AGE",
-                "TITLE",
-            ],
-            &rows,
-        )
+        columns("", HEADING, &rows)
     };
     for (name, error) in &listed.unreadable {
-        text.push_str(&format!(
-            "Ticket {name} cannot be read: {}\n",
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "Ticket {name} cannot be read: {}",
             cut(&clean(error), 200)
-        ));
+        );
     }
     text
 }
 
 fn created(ticket: &Ticket) -> Option<Timestamp> {
     ticket.creation_timestamp().map(|time| time.0)
+}
+
+fn wide_row(ticket: &Ticket, now: Timestamp) -> [String; 9] {
+    let namespace = ticket.namespace().unwrap_or_default();
+    let [
+        name,
+        severity,
+        phase,
+        escalation,
+        next,
+        assignee,
+        age,
+        title,
+    ] = row(ticket, now);
+    [
+        namespace, name, severity, phase, escalation, next, assignee, age, title,
+    ]
 }
 
 fn row(ticket: &Ticket, now: Timestamp) -> [String; 8] {

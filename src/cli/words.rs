@@ -1,5 +1,7 @@
 //! Times, texts and columns as a terminal shows them.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 
 /// A length of time in at most two units: `42s`, `5m30s`, `3h`, `2d4h`.
@@ -78,7 +80,8 @@ pub fn columns<const N: usize>(indent: &str, heading: [&str; N], rows: &[[String
     for row in &rows {
         let mut line = indent.to_owned();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}   "));
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{cell:<width$}   ");
         }
         text.push_str(line.trim_end());
         text.push('\n');
