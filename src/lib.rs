@@ -2,12 +2,16 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod connectors;
 pub mod controller;
 pub mod domain;
+pub mod metrics;
 pub mod outbox;
+pub mod serve;
+pub mod telemetry;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -1,2 +1,32 @@
-//! Streams in, decisions, patches out.
+//! Between the API server and the decisions: streams in, status and Events out, every object at its time.
+//!
+//! Nothing here judges what a ticket means; that is `domain`. What this room knows is the API server: stale reads,
+//! conflicts, silent watches, storms (architecture.md, "what is known to bite").
+
+pub mod backoff;
+pub mod client;
+pub mod commit;
 pub mod drive;
+pub mod engine;
+pub mod error;
+pub mod events;
+pub mod freshness;
+pub mod gate;
+pub mod key;
+pub mod observe;
+pub mod patch;
+pub mod policies;
+pub mod policy;
+pub mod policy_status;
+pub mod preflight;
+pub mod revisions;
+pub mod schedule;
+pub mod sinks;
+pub mod slim;
+pub mod streams;
+pub mod tasks;
+pub mod ticket;
+pub mod tickets;
+pub mod versions;
+pub mod view;
+pub mod world;

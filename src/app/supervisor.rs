@@ -1,0 +1,60 @@
+//! Watches over the standing tasks: none of them may end before the process does.
+
+use std::future::Future;
+
+use tokio::task::{Id, JoinSet};
+
+/// The standing tasks by name. Dropping it ends them.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    tasks: JoinSet<()>,
+    names: Vec<(Id, String)>,
+}
+
+impl Supervisor {
+    /// Starts a task that should never end.
+    pub fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let handle = self.tasks.spawn(task);
+        self.names.push((handle.id(), name.into()));
+    }
+
+    /// Waits until one of them ends, and says why that is the end of the process.
+    pub async fn ended(&mut self) -> String {
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        let (id, how) = match ended {
+            Ok((id, ())) => (id, "ended".to_owned()),
+            Err(error) => (error.id(), error.to_string()),
+        };
+        let name = self
+            .names
+            .iter()
+            .find(|(known, _)| *known == id)
+            .map_or("?", |(_, name)| name);
+        format!("the task \"{name}\" must run as long as the operator does, but: {how}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Supervisor;
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_is_named() {
+        let mut tasks = Supervisor::default();
+        tasks.spawn("stays", std::future::pending());
+        tasks.spawn("watch tickets", async {});
+        assert!(tasks.ended().await.contains("\"watch tickets\""));
+        tasks.spawn("clock", async { panic!("as the test wants") });
+        let reason = tasks.ended().await;
+        assert!(
+            reason.contains("\"clock\"") && reason.contains("panic"),
+            "{reason}"
+        );
+    }
+}

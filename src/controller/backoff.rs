@@ -1,0 +1,53 @@
+//! How long an object rests after an error: by class, longer with each failure in a row, never for ever.
+
+use std::hash::{BuildHasher, RandomState};
+
+use jiff::SignedDuration;
+
+use super::error::Class;
+
+/// Longest rest after an error that may pass by itself: an API server that comes back is used soon.
+const TRANSIENT_MOST: SignedDuration = SignedDuration::from_secs(15);
+/// Rest after an error that somebody has to mend; a change of the object ends it at once.
+const TERMINAL: SignedDuration = SignedDuration::from_secs(60);
+/// Longest rest after a conflict.
+const CONFLICT_MOST: SignedDuration = SignedDuration::from_secs(2);
+
+/// The rest after the `failures`-th failure in a row (from 1), with up to a quarter of jitter on top.
+pub fn rest(class: Class, failures: u32) -> SignedDuration {
+    let base = match class {
+        Class::Transient => doubled(SignedDuration::from_millis(250), failures).min(TRANSIENT_MOST),
+        Class::Terminal => TERMINAL,
+        Class::Conflict => doubled(SignedDuration::from_millis(25), failures).min(CONFLICT_MOST),
+    };
+    base.saturating_add(base.saturating_mul(jitter()) / 1024)
+}
+
+fn doubled(first: SignedDuration, failures: u32) -> SignedDuration {
+    first.saturating_mul(1_i32 << failures.saturating_sub(1).min(16))
+}
+
+/// Between 0 and 255: a quarter of 1024.
+fn jitter() -> i32 {
+    let hash = RandomState::new().hash_one(0_u8);
+    i32::from(hash.to_le_bytes()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::{Class, rest};
+
+    #[test]
+    fn each_failure_in_a_row_rests_longer_up_to_a_bound() {
+        for failures in 1..80 {
+            let waited = rest(Class::Transient, failures);
+            assert!(waited >= SignedDuration::from_millis(250));
+            assert!(waited <= SignedDuration::from_secs(19), "{waited:?}");
+        }
+        assert!(rest(Class::Transient, 6) > rest(Class::Transient, 1));
+        assert!(rest(Class::Conflict, 1) < SignedDuration::from_millis(50));
+        assert!(rest(Class::Terminal, 1) >= SignedDuration::from_secs(60));
+    }
+}

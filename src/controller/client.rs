@@ -1,0 +1,170 @@
+//! The way to the API server: no hidden retries (architecture.md, trap 7), a limit on every call, and an ear on each
+//! answer for the server's clock and the watches' signs of life.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use jiff::fmt::rfc2822;
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tower::{Layer, Service};
+
+use super::error::CallError;
+use super::freshness::Watches;
+use crate::clock::OperatorClock;
+use crate::metrics::Metrics;
+
+/// Longest wait for the answer to a call that is not a watch.
+pub const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// A connection on which nothing arrives for so long is given up; longer than a watch call lasts.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Builds the client of this process.
+pub fn client(mut config: Config, ear: Ear) -> kube::Result<Client> {
+    config.default_retry = false;
+    config.connect_timeout = Some(CONNECT_LIMIT);
+    config.read_timeout = Some(READ_LIMIT);
+    config.write_timeout = Some(READ_LIMIT);
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&EarLayer(ear))
+        .build())
+}
+
+/// Waits for a call's answer, for at most [`CALL_LIMIT`].
+pub async fn call<T>(
+    what: &'static str,
+    answer: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_LIMIT, answer).await {
+        Ok(answer) => answer.map_err(|error| CallError::of(what, error)),
+        Err(_elapsed) => Err(CallError::Late {
+            what,
+            limit: CALL_LIMIT,
+        }),
+    }
+}
+
+/// Hears each answer of the API server.
+#[derive(Clone, Debug)]
+pub struct Ear {
+    /// Disciplined by the answers' dates.
+    pub clock: OperatorClock,
+    /// Told of each watch that opens.
+    pub watches: Watches,
+    /// Counts what the clock shows.
+    pub metrics: Metrics,
+}
+
+impl Ear {
+    fn hear(&self, uri: &http::Uri, sent: Instant, answer: &Response<impl Sized>) {
+        let received = Instant::now();
+        if answer.status().is_success() {
+            self.watches.answered(uri, received);
+        }
+        let Some(date) = answer
+            .headers()
+            .get(http::header::DATE)
+            .and_then(|date| date.to_str().ok())
+        else {
+            return;
+        };
+        let Ok(date) = rfc2822::parse(date) else {
+            return;
+        };
+        let told = self.clock.observe(sent, received, date.timestamp());
+        self.metrics
+            .wall_clock(told.wall_ahead, told.wall_disagrees);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct EarLayer(Ear);
+
+impl<S> Layer<S> for EarLayer {
+    type Service = Listening<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Listening {
+            inner,
+            ear: self.0.clone(),
+        }
+    }
+}
+
+/// The client's service with an ear on it.
+#[derive(Clone, Debug)]
+struct Listening<S> {
+    inner: S,
+    ear: Ear,
+}
+
+impl<S, B> Service<Request<Body>> for Listening<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+    B: 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (uri, sent, ear) = (request.uri().clone(), Instant::now(), self.ear.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            ear.hear(&uri, sent, &answer);
+            Ok(answer)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use http::Response;
+
+    use super::Ear;
+    use crate::clock::{Now, OperatorClock};
+    use crate::controller::freshness::Watches;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn an_answer_disciplines_the_clock_and_shows_that_a_watch_lives() {
+        let ear = Ear {
+            clock: OperatorClock::start(),
+            watches: Watches::default(),
+            metrics: Metrics::default(),
+        };
+        let answer = Response::builder()
+            .header("date", "Tue, 15 Nov 2044 08:12:31 GMT")
+            .body(())
+            .unwrap();
+        let uri = "/apis/firebell.dev/v1alpha1/tickets?watch=true"
+            .parse()
+            .unwrap();
+        ear.hear(&uri, Instant::now(), &answer);
+        assert!(
+            ear.clock
+                .now()
+                .to_string()
+                .starts_with("2044-11-15T08:12:3")
+        );
+        assert!(ear.watches.fresh("shop", Instant::now()));
+        assert!(
+            ear.metrics
+                .text()
+                .contains("firebell_wall_clock_disagrees 1")
+        );
+    }
+}

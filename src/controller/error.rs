@@ -1,0 +1,162 @@
+//! What can go wrong while an object is handled, by class: what a class asks for next is decided in one place.
+
+use std::time::Duration;
+
+/// What to do after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// It may work later: try again, each time after a longer wait.
+    Transient,
+    /// Trying again soon is no use: somebody has to change something.
+    Terminal,
+    /// The object changed since it was read: look again.
+    Conflict,
+}
+
+/// Why a call to the API server failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The API server refused, or could not be reached.
+    #[error("the API server did not accept `{what}`: {source}")]
+    Refused {
+        /// The call in words.
+        what: &'static str,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// No answer in time; it may have been carried out all the same.
+    #[error("the API server did not answer `{what}` within {} s; it is looked at again", limit.as_secs())]
+    Late {
+        /// The call in words.
+        what: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The object is no longer there.
+    #[error("the object of `{what}` is gone")]
+    Gone {
+        /// The call in words.
+        what: &'static str,
+    },
+    /// An object of that name holds something else.
+    #[error(
+        "`{what}` found that \"{name}\" exists and holds something else; delete it if nobody needs it"
+    )]
+    Taken {
+        /// The call in words.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// One look wanted to write again and again: a fault of the decision.
+    #[error("`{what}` was wanted too often in one look; please report this")]
+    Restless {
+        /// The call in words.
+        what: &'static str,
+    },
+    /// What should be written cannot be put into words of JSON.
+    #[error("`{what}` could not be written as JSON: {source}")]
+    Encoding {
+        /// The call in words.
+        what: &'static str,
+        /// What JSON says.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl CallError {
+    /// Sorts an answer of the API server.
+    pub fn of(what: &'static str, source: kube::Error) -> Self {
+        match &source {
+            kube::Error::Api(status) if status.code == 404 => Self::Gone { what },
+            _ => Self::Refused {
+                what,
+                source: Box::new(source),
+            },
+        }
+    }
+
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Gone { .. } => Some(404),
+            Self::Late { .. }
+            | Self::Taken { .. }
+            | Self::Restless { .. }
+            | Self::Encoding { .. } => None,
+        }
+    }
+
+    /// What to do next.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Late { .. } => Class::Transient,
+            Self::Gone { .. }
+            | Self::Taken { .. }
+            | Self::Restless { .. }
+            | Self::Encoding { .. } => Class::Terminal,
+            Self::Refused { .. } => match self.status() {
+                Some(409) => Class::Conflict,
+                Some(400 | 403 | 405 | 422) => Class::Terminal,
+                Some(_) | None => Class::Transient,
+            },
+        }
+    }
+
+    /// A bounded word for logs, events and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Late { .. } => "NoAnswer",
+            Self::Gone { .. } => "Gone",
+            Self::Taken { .. } => "NameTaken",
+            Self::Restless { .. } => "Restless",
+            Self::Encoding { .. } => "Encoding",
+            Self::Refused { .. } => match self.status() {
+                Some(401) => "Unauthorized",
+                Some(403) => "Forbidden",
+                Some(409) => "Conflict",
+                Some(422) => "Invalid",
+                Some(429) => "TooManyRequests",
+                Some(500..) => "ServerError",
+                Some(_) => "Refused",
+                None => "Unreachable",
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::{CallError, Class};
+
+    fn refused(code: u16) -> CallError {
+        let status = Status::failure("no", "No").with_code(code);
+        CallError::of("patch tickets/status", kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn a_refusal_is_sorted_by_what_it_asks_for_next() {
+        for (code, class, reason) in [
+            (409, Class::Conflict, "Conflict"),
+            (429, Class::Transient, "TooManyRequests"),
+            (503, Class::Transient, "ServerError"),
+            (403, Class::Terminal, "Forbidden"),
+            (422, Class::Terminal, "Invalid"),
+            (404, Class::Terminal, "Gone"),
+        ] {
+            assert_eq!(
+                (refused(code).class(), refused(code).reason()),
+                (class, reason),
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! How long ago each watch last showed that it lives. A silent watch looks like a quiet day (architecture.md, trap
+//! 10): before a page leaves on its word, one that has been silent for too long is checked by a live GET.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// How long the API server is asked to keep one watch call open; each new call is a sign of life.
+pub const WATCH_SECONDS: u32 = 20;
+/// A watch silent for longer than this is not trusted.
+pub const SILENCE: Duration = Duration::from_secs(30);
+
+/// Signs of life of the ticket watches, by namespace (`""` = the whole cluster). Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Watches {
+    seen: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Watches {
+    /// Notes a sign of life of a namespace's watch.
+    pub fn alive(&self, namespace: &str, at: Instant) {
+        let mut seen = self.seen.lock();
+        match seen.get_mut(namespace) {
+            Some(last) => *last = at.max(*last),
+            None => {
+                seen.insert(namespace.to_owned(), at);
+            }
+        }
+    }
+
+    /// Notes the answer to a request, if it opened a watch on tickets.
+    pub fn answered(&self, uri: &http::Uri, at: Instant) {
+        if let Some(namespace) = ticket_watch(uri) {
+            self.alive(namespace, at);
+        }
+    }
+
+    /// Whether the watch that covers a namespace showed life lately.
+    pub fn fresh(&self, namespace: &str, now: Instant) -> bool {
+        let seen = self.seen.lock();
+        let last = seen.get(namespace).or_else(|| seen.get(""));
+        last.is_some_and(|last| now.saturating_duration_since(*last) <= SILENCE)
+    }
+
+    /// The longest silence of any watch in seconds; zero before the first sign.
+    pub fn silence(&self, now: Instant) -> Duration {
+        let seen = self.seen.lock();
+        seen.values()
+            .map(|last| now.saturating_duration_since(*last))
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// The namespace (`""` = all) of a request that watches tickets.
+fn ticket_watch(uri: &http::Uri) -> Option<&str> {
+    let watches = uri.query()?.split('&').any(|part| part == "watch=true");
+    let path = uri.path().strip_suffix("/tickets").filter(|_| watches)?;
+    let (_, below) = path.split_once("/apis/firebell.dev/")?;
+    match below.split_once("/namespaces/") {
+        Some((_version, namespace)) => Some(namespace),
+        None => Some(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{SILENCE, Watches, ticket_watch};
+
+    #[test]
+    fn only_an_opened_watch_on_tickets_is_a_sign_of_life() {
+        for (uri, wanted) in [
+            (
+                "/apis/firebell.dev/v1alpha1/namespaces/shop/tickets?&watch=true&timeoutSeconds=20",
+                Some("shop"),
+            ),
+            ("/apis/firebell.dev/v1alpha1/tickets?watch=true", Some("")),
+            (
+                "/prefix/apis/firebell.dev/v1alpha1/tickets?watch=true",
+                Some(""),
+            ),
+            (
+                "/apis/firebell.dev/v1alpha1/namespaces/shop/tickets?limit=500",
+                None,
+            ),
+            (
+                "/apis/firebell.dev/v1alpha1/escalationpolicies?watch=true",
+                None,
+            ),
+            (
+                "/apis/firebell.dev/v1alpha1/namespaces/shop/tickets/a?watch=true",
+                None,
+            ),
+        ] {
+            assert_eq!(ticket_watch(&uri.parse().unwrap()), wanted, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_watch_that_was_silent_too_long_is_not_trusted() {
+        let watches = Watches::default();
+        let start = Instant::now();
+        assert!(!watches.fresh("shop", start), "never seen");
+        watches.alive("shop", start);
+        assert!(watches.fresh("shop", start + SILENCE));
+        assert!(!watches.fresh("shop", start + SILENCE + Duration::from_millis(1)));
+        assert!(!watches.fresh("other", start));
+        watches.alive("", start);
+        assert!(
+            watches.fresh("other", start),
+            "the whole cluster's watch covers it"
+        );
+    }
+}

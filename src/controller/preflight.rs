@@ -1,0 +1,196 @@
+//! Before anything runs: is the API server there, does it know our kinds, may we read them, what time is it?
+//!
+//! What may come by itself (API server, CRDs) is waited for with a clear line; credentials that are refused end the
+//! process with one sentence.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::api::ListParams;
+use kube::core::{DynamicObject, NamespaceResourceScope, Resource};
+use kube::discovery::ApiResource;
+use kube::{Api, Client, Config};
+
+use super::client::call;
+use super::error::CallError;
+use crate::api::{EscalationPolicy, Ticket};
+use crate::clock::OperatorClock;
+use crate::serve::Health;
+
+/// How often something that is missing is asked for again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How often it is said again that it is missing.
+const SAY_EVERY: u32 = 15;
+/// Between two answers while the API server's clock is not known well.
+const CLOCK_STEP: Duration = Duration::from_millis(100);
+/// How often it is checked whether the clock is still known well.
+const CLOCK_CHECK: Duration = Duration::from_secs(60);
+/// The longest that the first look waits for a clock that is known well.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Where the API server is and who we are: the pod's service account, or `KUBECONFIG`.
+pub async fn config() -> anyhow::Result<Config> {
+    Config::infer().await.context(
+        "no way to the API server: run in a pod with a service account, or set KUBECONFIG to a file that can be read",
+    )
+}
+
+/// Waits until the API server serves all kinds to us.
+pub async fn wait_until_served(
+    client: &Client,
+    ticket_namespaces: &[String],
+    policy_namespaces: &[String],
+    health: &Health,
+) -> anyhow::Result<()> {
+    wait_for::<Ticket>(client, ticket_namespaces, health).await?;
+    wait_for::<EscalationPolicy>(client, policy_namespaces, health).await?;
+    wait_for::<ControllerRevision>(client, policy_namespaces, health).await
+}
+
+async fn wait_for<K>(client: &Client, namespaces: &[String], health: &Health) -> anyhow::Result<()>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    let kind = ApiResource::erase::<K>(&());
+    let scopes: Vec<Option<&String>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().map(Some).collect()
+    };
+    for namespace in scopes {
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+            None => Api::all_with(client.clone(), &kind),
+        };
+        let mut tries = 0;
+        while let Err(error) = call("list", api.list(&ListParams::default().limit(1))).await {
+            let missing = missing(&error, &kind, namespace)?;
+            if tries % SAY_EVERY == 0 {
+                tracing::warn!("{missing}; waiting for it");
+            }
+            tries += 1;
+            health.waits_for("api", missing);
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+    health.has("api");
+    Ok(())
+}
+
+/// What is missing, or why waiting is no use.
+fn missing(
+    error: &CallError,
+    kind: &ApiResource,
+    namespace: Option<&String>,
+) -> anyhow::Result<String> {
+    let resource = format!("{}.{}", kind.plural, kind.group);
+    let place = namespace.map_or_else(
+        || "the whole cluster".to_owned(),
+        |namespace| format!("namespace \"{namespace}\""),
+    );
+    match error.status() {
+        Some(401) => bail!(
+            "the API server refuses the operator's credentials (401): renew the service account's token or the kubeconfig"
+        ),
+        Some(403) => bail!(
+            "the operator may not list {resource} in {place}; grant it get, list and watch there: {}",
+            words(error)
+        ),
+        Some(404) => Ok(format!(
+            "the CustomResourceDefinition \"{resource}\" is not installed; apply what `firebell crds` prints"
+        )),
+        Some(_) | None => Ok(format!(
+            "the API server does not answer as it should: {error}"
+        )),
+    }
+}
+
+/// The API server's own words: they name the account.
+fn words(error: &CallError) -> String {
+    match error {
+        CallError::Refused { source, .. } => match source.as_ref() {
+            kube::Error::Api(status) => status.message.clone(),
+            other => other.to_string(),
+        },
+        CallError::Late { .. }
+        | CallError::Gone { .. }
+        | CallError::Taken { .. }
+        | CallError::Restless { .. }
+        | CallError::Encoding { .. } => error.to_string(),
+    }
+}
+
+/// Keeps the API server's clock known: asks for answers whenever it is not, each of which carries a `Date`.
+pub async fn keep_clock(client: Client, clock: OperatorClock) {
+    loop {
+        if clock.is_accurate() {
+            tokio::time::sleep(CLOCK_CHECK).await;
+        } else {
+            // Any answer will do; none at all is noticed by everybody else.
+            let _ = call("get version", client.apiserver_version()).await;
+            tokio::time::sleep(CLOCK_STEP).await;
+        }
+    }
+}
+
+/// Waits until the API server's clock is known well, or a few seconds.
+pub async fn clock_is_known(clock: &OperatorClock) {
+    let known = async {
+        while !clock.is_accurate() {
+            tokio::time::sleep(CLOCK_STEP).await;
+        }
+    };
+    if tokio::time::timeout(CLOCK_PATIENCE, known).await.is_err() {
+        tracing::warn!(
+            "the API server's clock is not known to 0.1 s yet; deadlines go by what is known"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::discovery::ApiResource;
+
+    use super::missing;
+    use crate::api::Ticket;
+    use crate::controller::error::CallError;
+
+    fn of(code: u16, message: &str) -> anyhow::Result<String> {
+        let status = Status::failure(message, "No").with_code(code);
+        let error = CallError::of("list", kube::Error::Api(status.boxed()));
+        missing(
+            &error,
+            &ApiResource::erase::<Ticket>(&()),
+            Some(&"shop".to_owned()),
+        )
+    }
+
+    #[test]
+    fn what_may_come_by_itself_is_waited_for_and_refused_credentials_are_not() {
+        assert!(
+            of(404, "not found")
+                .unwrap()
+                .contains("\"tickets.firebell.dev\" is not installed")
+        );
+        assert!(of(503, "starting").is_ok());
+        let denied = of(
+            403,
+            "tickets.firebell.dev is forbidden: User \"bob\" cannot list",
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(
+            denied.contains("list tickets.firebell.dev in namespace \"shop\"")
+                && denied.contains("User \"bob\""),
+            "{denied}"
+        );
+        assert!(
+            of(401, "Unauthorized")
+                .unwrap_err()
+                .to_string()
+                .contains("credentials")
+        );
+    }
+}

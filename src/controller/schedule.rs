@@ -1,0 +1,225 @@
+//! When each object is looked at again: one entry per object, either timed, ready, or running. Pure: times come in.
+//!
+//! Why not `kube::runtime::Controller`: it polls every running reconcile on each wake-up (10,000 due at one instant
+//! are 10,000 x 10,000 polls), picks waiting objects in hash order, and fires a timed entry early for any other
+//! trigger. Here a trigger makes an object ready, readiness is ordered by urgency and then by arrival, and who ends
+//! a run must say when the next one is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Order of readiness: the moment it was wanted plus what lower urgency adds, then order of arrival. As the added
+/// time is bounded, nothing waits for ever behind a flood of more urgent work.
+type Rank = (Timestamp, u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Timed(Rank),
+    Ready(Rank),
+    Running { again: Option<Timestamp> },
+}
+
+/// The entries of one kind of object.
+#[derive(Debug)]
+pub struct Schedule<K> {
+    places: HashMap<K, Place>,
+    timed: BTreeMap<Rank, (K, SignedDuration)>,
+    ready: BTreeMap<Rank, K>,
+    arrivals: u64,
+}
+
+impl<K> Default for Schedule<K> {
+    fn default() -> Self {
+        Self {
+            places: HashMap::new(),
+            timed: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            arrivals: 0,
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone> Schedule<K> {
+    /// Something about an object changed: look at it now, or once more after the run it is in.
+    pub fn trigger(&mut self, key: K, wanted: Timestamp) {
+        match self.places.get_mut(&key) {
+            Some(Place::Running { again }) => {
+                *again = Some(again.map_or(wanted, |earlier| earlier.min(wanted)))
+            }
+            Some(Place::Ready(rank)) if rank.0 <= wanted => {}
+            Some(Place::Ready(rank)) => {
+                let old = *rank;
+                self.ready.remove(&old);
+                self.make_ready(key, wanted);
+            }
+            Some(Place::Timed(rank)) => {
+                let old = *rank;
+                self.timed.remove(&old);
+                self.make_ready(key, wanted);
+            }
+            None => self.make_ready(key, wanted),
+        }
+    }
+
+    /// The most urgent object that is ready at `now`; it counts as running until [`Schedule::finish`].
+    pub fn pop(&mut self, now: Timestamp) -> Option<K> {
+        self.ripen(now);
+        let (_, key) = self.ready.pop_first()?;
+        self.places
+            .insert(key.clone(), Place::Running { again: None });
+        Some(key)
+    }
+
+    /// A run ended: the next is at `until`, or at once where something changed meanwhile. `later` is what the
+    /// object's urgency adds to its rank.
+    pub fn finish(&mut self, key: K, until: Option<Timestamp>, later: SignedDuration) {
+        let again = match self.places.remove(&key) {
+            Some(Place::Running { again }) => again,
+            Some(place @ (Place::Timed(_) | Place::Ready(_))) => {
+                self.places.insert(key, place);
+                return;
+            }
+            None => return,
+        };
+        if let Some(wanted) = again {
+            self.make_ready(key, wanted);
+        } else if let Some(until) = until {
+            let rank = self.rank(until);
+            self.timed.insert(rank, (key.clone(), later));
+            self.places.insert(key, Place::Timed(rank));
+        }
+    }
+
+    /// When the next timed entry falls due.
+    pub fn next_time(&self) -> Option<Timestamp> {
+        self.timed.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// How many objects are ready at `now` and wait for a place.
+    pub fn waiting(&mut self, now: Timestamp) -> usize {
+        self.ripen(now);
+        self.ready.len()
+    }
+
+    fn ripen(&mut self, now: Timestamp) {
+        while let Some(entry) = self.timed.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((due, _), (key, later)) = entry.remove_entry();
+            self.make_ready(key, due.saturating_add(later).unwrap_or(Timestamp::MAX));
+        }
+    }
+
+    fn make_ready(&mut self, key: K, wanted: Timestamp) {
+        let rank = self.rank(wanted);
+        self.ready.insert(rank, key.clone());
+        self.places.insert(key, Place::Ready(rank));
+    }
+
+    fn rank(&mut self, time: Timestamp) -> Rank {
+        self.arrivals += 1;
+        (time, self.arrivals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::Schedule;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    const NONE: SignedDuration = SignedDuration::ZERO;
+
+    fn run(schedule: &mut Schedule<&'static str>, now: i64) -> Vec<&'static str> {
+        std::iter::from_fn(|| schedule.pop(at(now))).collect()
+    }
+
+    #[test]
+    fn a_timed_object_runs_at_its_time_and_not_before() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("a", at(0));
+        assert_eq!(run(&mut schedule, 0), ["a"]);
+        schedule.finish("a", Some(at(20)), NONE);
+        assert_eq!(schedule.next_time(), Some(at(20)));
+        assert_eq!(run(&mut schedule, 19), [""; 0]);
+        assert_eq!(run(&mut schedule, 20), ["a"]);
+    }
+
+    #[test]
+    fn a_trigger_during_a_run_asks_for_one_more_run_and_loses_no_deadline() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("a", at(0));
+        assert_eq!(run(&mut schedule, 0), ["a"]);
+        schedule.trigger("a", at(1));
+        schedule.trigger("a", at(2));
+        assert_eq!(run(&mut schedule, 3), [""; 0], "one run at a time");
+        schedule.finish("a", Some(at(20)), NONE);
+        assert_eq!(run(&mut schedule, 3), ["a"]);
+        schedule.finish("a", Some(at(20)), NONE);
+        assert_eq!(run(&mut schedule, 20), ["a"]);
+    }
+
+    #[test]
+    fn most_urgent_first_and_else_in_order_of_arrival() {
+        let mut schedule = Schedule::default();
+        for key in ["low", "first", "second", "critical"] {
+            schedule.trigger(key, at(0));
+        }
+        for key in run(&mut schedule, 0) {
+            let later = SignedDuration::from_secs(match key {
+                "low" => 6,
+                "critical" => 0,
+                _ => 2,
+            });
+            schedule.finish(key, Some(at(10)), later);
+        }
+        assert_eq!(
+            run(&mut schedule, 10),
+            ["critical", "first", "second", "low"]
+        );
+    }
+
+    #[test]
+    fn low_urgency_waits_for_a_bounded_time_only() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("low", at(6));
+        schedule.trigger("critical, wanted later", at(7));
+        assert_eq!(run(&mut schedule, 9), ["low", "critical, wanted later"]);
+    }
+
+    #[test]
+    fn no_object_is_starved_however_many_wait() {
+        let mut schedule = Schedule::default();
+        let mut served = std::collections::HashMap::new();
+        for key in 0..200 {
+            schedule.trigger(key, at(0));
+        }
+        for turn in 0..20_000_i64 {
+            let key = schedule.pop(at(turn)).unwrap();
+            *served.entry(key).or_insert(0) += 1;
+            schedule.finish(
+                key,
+                Some(at(turn + 1)),
+                SignedDuration::from_secs(i64::from(key % 4) * 2),
+            );
+        }
+        assert_eq!(served.len(), 200);
+        assert!(served.values().all(|count| *count > 80), "{served:?}");
+    }
+
+    #[test]
+    fn an_object_without_a_deadline_leaves_no_entry() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("a", at(0));
+        assert_eq!(run(&mut schedule, 0), ["a"]);
+        schedule.finish("a", None, NONE);
+        assert!(schedule.places.is_empty());
+    }
+}

@@ -1,0 +1,123 @@
+//! Watches, each with a backoff of its own; an error is logged and counted and stays inside its stream
+//! (architecture.md, trap 4). An object that cannot be decoded disturbs no other (trap 6).
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use futures::{StreamExt, pin_mut};
+use kube::Api;
+use kube::api::ObjectMeta;
+use kube::core::{DeserializeGuard, Resource};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch as signal;
+
+use super::freshness::WATCH_SECONDS;
+use super::key::Key;
+use super::versions::Origin;
+use crate::metrics::{Kind, Metrics};
+
+/// Where the objects of a stream go.
+pub trait Sink<K>: Send + Sync + 'static {
+    /// The kind, for logs and metrics.
+    const KIND: Kind;
+    /// The watch lives.
+    fn alive(&self) {}
+    /// A version of an object came.
+    fn take(&self, object: K, origin: Origin);
+    /// An object is stored that cannot be decoded.
+    fn undecodable(&self, metadata: &ObjectMeta, error: &str);
+    /// An object was deleted or left the selection; its last version where it could be decoded.
+    fn lose(&self, metadata: &ObjectMeta, last: Option<K>);
+    /// Everything that is held for this stream: what a new list does not show was deleted meanwhile.
+    fn held(&self) -> Vec<Key>;
+}
+
+/// Which objects a stream shows.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Field selector.
+    pub fields: Option<String>,
+    /// Label selector.
+    pub labels: Option<String>,
+}
+
+/// Follows a kind for ever. `listed` turns true once everything was seen once.
+pub async fn follow<K, S>(
+    api: Api<DeserializeGuard<K>>,
+    selection: Selection,
+    sink: S,
+    metrics: Metrics,
+    listed: signal::Sender<bool>,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    S: Sink<K>,
+{
+    let config = watcher::Config {
+        field_selector: selection.fields,
+        label_selector: selection.labels,
+        timeout: Some(WATCH_SECONDS),
+        ..watcher::Config::default()
+    };
+    let stream = watch(api, config).default_backoff();
+    pin_mut!(stream);
+    let mut fresh = HashSet::new();
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                sink.alive();
+                if hear(event, &sink, &mut fresh) {
+                    listed.send_replace(true);
+                }
+            }
+            Err(error) => {
+                metrics.watch_failed(S::KIND);
+                tracing::warn!(kind = ?S::KIND, %error, "a watch failed; it starts again by itself");
+            }
+        }
+    }
+}
+
+/// Passes one event on; true at the end of a list.
+fn hear<K, S>(event: Event<DeserializeGuard<K>>, sink: &S, fresh: &mut HashSet<Key>) -> bool
+where
+    K: Resource<DynamicType = ()>,
+    S: Sink<K>,
+{
+    match event {
+        Event::Apply(DeserializeGuard(Ok(object))) => sink.take(object, Origin::Watch),
+        Event::Apply(DeserializeGuard(Err(invalid))) => {
+            sink.undecodable(&invalid.metadata, &invalid.error)
+        }
+        Event::Delete(DeserializeGuard(Ok(object))) => {
+            let metadata = object.meta().clone();
+            sink.lose(&metadata, Some(object));
+        }
+        Event::Delete(DeserializeGuard(Err(invalid))) => sink.lose(&invalid.metadata, None),
+        Event::Init => fresh.clear(),
+        Event::InitApply(guard) => {
+            fresh.insert(Key::of(guard.meta()));
+            match guard.0 {
+                Ok(object) => sink.take(object, Origin::Relist),
+                Err(invalid) => sink.undecodable(&invalid.metadata, &invalid.error),
+            }
+        }
+        Event::InitDone => {
+            for key in sink.held().iter().filter(|key| !fresh.contains(*key)) {
+                sink.lose(&named(key), None);
+            }
+            fresh.clear();
+            return true;
+        }
+    }
+    false
+}
+
+fn named(key: &Key) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(key.name.to_string()),
+        namespace: Some(key.namespace.to_string()),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,101 @@
+//! One look at a ticket: observe, let the decisions drive, report.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::SignedDuration;
+use kube::{Api, Client};
+
+use super::client::call;
+use super::commit::StatusWriter;
+use super::drive::drive;
+use super::engine::{Look, Place, Turn};
+use super::error::{CallError, Class};
+use super::events::Events;
+use super::freshness::Watches;
+use super::key::Key;
+use super::observe::observe;
+use super::versions::Origin;
+use super::view::{self, View};
+use super::world::KubeWorld;
+use crate::api::Ticket;
+use crate::clock::OperatorClock;
+use crate::domain::observed::Settings;
+use crate::metrics::{Kind, Metrics};
+use crate::outbox::Outbox;
+
+/// What looks at tickets.
+pub struct TicketDesk {
+    /// The API server.
+    pub client: Client,
+    /// What is seen of the cluster.
+    pub view: Arc<View>,
+    /// What is on its way to people.
+    pub outbox: Outbox,
+    /// Writes statuses.
+    pub writer: StatusWriter,
+    /// Tells what happened.
+    pub events: Events,
+    /// The operator's time.
+    pub clock: OperatorClock,
+    /// Which watches live.
+    pub watches: Watches,
+    /// Counts.
+    pub metrics: Metrics,
+    /// What the operator was started with.
+    pub settings: Settings,
+}
+
+impl Look for TicketDesk {
+    const KIND: Kind = Kind::Ticket;
+
+    async fn look(self: Arc<Self>, key: Key, mut place: Place) -> Turn {
+        if !self.watches.fresh(&key.namespace, Instant::now()) {
+            place.leave_for(self.read_live(&key)).await;
+        }
+        let Some(seen) = observe(&self.view, &self.outbox, &key) else {
+            return Turn::Rest {
+                until: None,
+                later: SignedDuration::ZERO,
+            };
+        };
+        let later = view::later(view::severity(&seen.ticket));
+        let mut world = KubeWorld::new(&self, key, place);
+        match drive(&mut world, seen, &self.settings).await {
+            Ok(rest) => Turn::Rest {
+                until: rest.until,
+                later,
+            },
+            Err(error) => self.report(world.key(), &error).await,
+        }
+    }
+}
+
+impl TicketDesk {
+    async fn report(&self, key: &Key, error: &CallError) -> Turn {
+        let class = error.class();
+        match class {
+            Class::Conflict => self.read_live(key).await,
+            Class::Terminal if matches!(error, CallError::Gone { .. }) => self.read_live(key).await,
+            Class::Transient | Class::Terminal => {
+                tracing::warn!(ticket = %key, reason = error.reason(), %error, "a ticket could not be handled; it is tried again");
+            }
+        }
+        Turn::Failed(class)
+    }
+
+    /// Asks the API server itself: what it answers counts, whatever the watch said.
+    pub async fn read_live(&self, key: &Key) {
+        let api: Api<Ticket> = Api::namespaced(self.client.clone(), &key.namespace);
+        match call("get tickets", api.get(&key.name)).await {
+            Ok(ticket) => self.view.take_ticket(ticket, Origin::Live),
+            Err(CallError::Gone { .. }) => {
+                let held = self.view.tickets.get(key);
+                let uid = held.and_then(|held| held.ticket.metadata.uid.clone());
+                self.view.lose_ticket(key, uid.as_deref());
+            }
+            // Without an answer what was seen last counts: what is armed still leaves (delivery.md section 1).
+            Err(error) => tracing::debug!(ticket = %key, %error, "no live answer"),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Change, Key, Origin, Tickets};
+use crate::api::Ticket;
+
+fn ticket(name: &str, version: u64, spec: &Value, status: &Value) -> Ticket {
+    let mut spec = spec.clone();
+    spec["title"] = json!("Checkout returns 5xx");
+    serde_json::from_value(json!({
+        "apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
+        "metadata": {"namespace": "shop", "name": name, "uid": format!("uid-{name}"), "resourceVersion": version.to_string()},
+        "spec": spec, "status": status,
+    }))
+    .unwrap()
+}
+
+fn put(tickets: &Tickets, ticket: Ticket, origin: Origin) -> Change {
+    tickets.put(ticket, origin, Timestamp::UNIX_EPOCH)
+}
+
+fn plain(name: &str, version: u64) -> Ticket {
+    ticket(name, version, &json!({}), &json!({}))
+}
+
+fn names(keys: &[Key]) -> Vec<&str> {
+    let mut names: Vec<&str> = keys.iter().map(|key| &*key.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn held(tickets: &Tickets, name: &str) -> Ticket {
+    (*tickets.get(&Key::new("shop", name)).unwrap().ticket).clone()
+}
+
+#[test]
+fn a_watch_that_lags_does_not_undo_what_was_written() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("a", 5), Origin::Watch);
+    put(&tickets, plain("a", 7), Origin::Written);
+    assert!(put(&tickets, plain("a", 6), Origin::Watch).taken.is_none());
+    assert_eq!(
+        held(&tickets, "a").metadata.resource_version.as_deref(),
+        Some("7")
+    );
+    assert!(
+        put(&tickets, plain("a", 7), Origin::Watch).taken.is_none(),
+        "our own write coming back changes nothing"
+    );
+    assert!(put(&tickets, plain("a", 3), Origin::Relist).doubtful);
+    assert!(
+        put(&tickets, plain("a", 3), Origin::Live).taken.is_some(),
+        "a live GET decides"
+    );
+}
+
+#[test]
+fn a_ticket_of_the_same_name_is_another_ticket() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("a", 5), Origin::Watch);
+    let mut fresh = plain("a", 9);
+    fresh.metadata.uid = Some("another".into());
+    let change = put(&tickets, fresh, Origin::Watch);
+    assert_eq!(
+        change.replaced.unwrap().metadata.uid.as_deref(),
+        Some("uid-a")
+    );
+    let late_deletion = tickets.remove(&Key::new("shop", "a"), Some("uid-a"));
+    assert!(late_deletion.replaced.is_none());
+    assert!(tickets.get(&Key::new("shop", "a")).is_some());
+}
+
+#[test]
+fn tickets_with_one_deduplication_key_hear_of_each_other() {
+    let tickets = Tickets::default();
+    let source = json!({"source": {"dedupKey": "k1"}});
+    put(&tickets, ticket("a", 1, &source, &json!({})), Origin::Watch);
+    let change = put(&tickets, ticket("b", 2, &source, &json!({})), Origin::Watch);
+    assert_eq!(names(&change.affected), ["a"]);
+    let key = Key::new("shop", "b");
+    assert_eq!(
+        tickets
+            .others(&key, &held(&tickets, "b"))
+            .same_key
+            .as_deref(),
+        Some("a")
+    );
+    let closed = json!({"closeTime": "2026-01-05T09:00:00Z"});
+    let change = put(&tickets, ticket("a", 3, &source, &closed), Origin::Watch);
+    assert_eq!(names(&change.affected), ["b"]);
+    assert_eq!(tickets.others(&key, &held(&tickets, "b")).same_key, None);
+}
+
+#[test]
+fn a_duplicate_sees_its_parent_and_the_parent_counts_it_once_accepted() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("parent", 1), Origin::Watch);
+    let names_parent = json!({"duplicateOf": {"name": "parent"}});
+    let change = put(
+        &tickets,
+        ticket("child", 2, &names_parent, &json!({})),
+        Origin::Watch,
+    );
+    assert_eq!(names(&change.affected), ["parent"]);
+    let child = tickets.others(&Key::new("shop", "child"), &held(&tickets, "child"));
+    assert!(child.parent.unwrap().open);
+    let parent = Key::new("shop", "parent");
+    assert_eq!(
+        tickets
+            .others(&parent, &held(&tickets, "parent"))
+            .duplicates,
+        0
+    );
+    let accepted =
+        json!({"duplicateOf": {"name": "parent", "uid": "uid-parent", "root": "parent"}});
+    let change = put(
+        &tickets,
+        ticket("child", 3, &names_parent, &accepted),
+        Origin::Written,
+    );
+    assert_eq!(names(&change.affected), ["parent"]);
+    assert_eq!(
+        tickets
+            .others(&parent, &held(&tickets, "parent"))
+            .duplicates,
+        1
+    );
+    let change = tickets.remove(&Key::new("shop", "child"), None);
+    assert_eq!(names(&change.affected), ["parent"]);
+    assert_eq!(
+        tickets
+            .others(&parent, &held(&tickets, "parent"))
+            .duplicates,
+        0
+    );
+}
+
+#[test]
+fn a_change_that_others_cannot_see_disturbs_nobody() {
+    let tickets = Tickets::default();
+    let source = json!({"source": {"dedupKey": "k1"}});
+    put(&tickets, ticket("a", 1, &source, &json!({})), Origin::Watch);
+    put(&tickets, ticket("b", 2, &source, &json!({})), Origin::Watch);
+    let change = put(
+        &tickets,
+        ticket("a", 3, &source, &json!({"phase": "Submitted"})),
+        Origin::Written,
+    );
+    assert!(change.affected.is_empty(), "{:?}", change.affected);
+}
+
+#[test]
+fn a_ticket_that_no_longer_decodes_is_counted_until_it_does() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("a", 1), Origin::Watch);
+    assert_eq!(tickets.undecodable(&Key::new("shop", "a")), 1);
+    assert!(tickets.get(&Key::new("shop", "a")).is_none());
+    put(&tickets, plain("a", 2), Origin::Watch);
+    assert_eq!(tickets.undecodable_count(), 0);
+}

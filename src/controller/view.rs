@@ -1,0 +1,307 @@
+//! What the operator sees of the cluster, and who is told when it changes: every version of an object, whether the
+//! watch, a live GET or our own write brought it, comes in here.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use tokio::sync::mpsc;
+
+use super::key::Key;
+use super::policies::{Policies, Seen};
+use super::revisions;
+use super::tickets::{Change, HeldTicket, Tickets};
+use super::versions::Origin;
+use crate::api::{EscalationPolicy, Severity, Ticket};
+use crate::clock::{Now, OperatorClock};
+use crate::domain::lifecycle;
+use crate::metrics::{Kind, Metrics};
+use crate::outbox::Outbox;
+
+/// A pin younger than this may still move to a better policy.
+const FRESH_PIN: SignedDuration = SignedDuration::from_secs(70);
+
+/// Asks for an object to be looked at; the earlier moment goes first.
+pub type Trigger = (Key, Timestamp);
+
+/// An object whose version has to be asked from the API server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Doubt {
+    /// A ticket.
+    Ticket(Key),
+    /// A policy.
+    Policy(Key),
+}
+
+/// Where changes are told.
+#[derive(Clone, Debug)]
+pub struct Bells {
+    /// Tickets to look at.
+    pub tickets: mpsc::UnboundedSender<Trigger>,
+    /// Policies to look at.
+    pub policies: mpsc::UnboundedSender<Trigger>,
+    /// Objects to ask a live GET for.
+    pub doubts: mpsc::UnboundedSender<Doubt>,
+}
+
+/// What the operator sees.
+pub struct View {
+    /// Tickets that are not archived.
+    pub tickets: Tickets,
+    /// Policies and revisions.
+    pub policies: Policies,
+    outbox: Outbox,
+    bells: Bells,
+    clock: OperatorClock,
+    metrics: Metrics,
+}
+
+impl View {
+    /// An empty view. `shared_namespace` is where fallback policies are looked for.
+    pub fn new(
+        shared_namespace: Option<String>,
+        outbox: Outbox,
+        bells: Bells,
+        clock: OperatorClock,
+        metrics: Metrics,
+    ) -> Self {
+        let (tickets, policies) = (Tickets::default(), Policies::new(shared_namespace));
+        Self {
+            tickets,
+            policies,
+            outbox,
+            bells,
+            clock,
+            metrics,
+        }
+    }
+
+    /// Takes in a version of a ticket. An archived one is no longer held.
+    pub fn take_ticket(&self, ticket: Ticket, origin: Origin) {
+        let key = Key::of(&ticket.metadata);
+        if ticket.status.as_ref().is_some_and(|status| status.archived) {
+            self.lose_ticket(&key, ticket.metadata.uid.as_deref());
+            return;
+        }
+        let change = self.tickets.put(ticket, origin, self.clock.now());
+        if change.doubtful {
+            self.doubt(Doubt::Ticket(key.clone()));
+        }
+        if let Some(ticket) = &change.taken {
+            let uid = ticket.metadata.uid.as_deref().unwrap_or_default();
+            self.outbox.standing(uid, lifecycle::standing(ticket));
+            // Who wrote is in the middle of a look at it and goes on from the answer.
+            if origin != Origin::Written {
+                self.trigger(&key, severity(ticket));
+            }
+        }
+        self.after(&change);
+        self.metrics
+            .undecodable(Kind::Ticket, self.tickets.undecodable_count());
+    }
+
+    /// A ticket was deleted or archived: pages stop; the notices of a closing go out.
+    pub fn lose_ticket(&self, key: &Key, uid: Option<&str>) {
+        let change = self.tickets.remove(key, uid);
+        if let Some(uid) = uid.filter(|_| change.replaced.is_none()) {
+            self.outbox.drop_ticket(uid);
+        }
+        self.after(&change);
+        self.metrics
+            .undecodable(Kind::Ticket, self.tickets.undecodable_count());
+    }
+
+    /// A ticket is stored that cannot be decoded.
+    pub fn undecodable_ticket(&self, key: &Key) {
+        self.metrics
+            .undecodable(Kind::Ticket, self.tickets.undecodable(key));
+    }
+
+    /// Takes in a version of a policy.
+    pub fn take_policy(&self, policy: EscalationPolicy, origin: Origin) {
+        let key = Key::of(&policy.metadata);
+        match self.policies.put(policy, origin) {
+            Seen::Nothing => {}
+            Seen::Doubtful => self.doubt(Doubt::Policy(key)),
+            Seen::Policy => self.trigger_policy(&key, origin),
+            Seen::Tickets => {
+                self.trigger_policy(&key, origin);
+                self.trigger_users(&key);
+                self.trigger_policies_of(&key.namespace);
+            }
+        }
+    }
+
+    /// A policy was deleted.
+    pub fn lose_policy(&self, key: &Key, uid: Option<&str>) {
+        if self.policies.remove(key, uid) {
+            self.trigger_users(key);
+            self.trigger_policies_of(&key.namespace);
+        }
+    }
+
+    /// A policy is stored that cannot be decoded; what was known of it stays in use.
+    pub fn undecodable_policy(&self, key: &Key) {
+        self.metrics
+            .undecodable(Kind::EscalationPolicy, self.policies.undecodable(key));
+    }
+
+    /// Takes in a stored revision. One that is no valid policy is left out.
+    pub fn take_revision(&self, revision: &ControllerRevision) {
+        match self.policies.put_revision(revision) {
+            Ok(false) => {}
+            Ok(true) => self.trigger_users_of_revision(revision),
+            Err(error) => {
+                tracing::warn!(revision = %Key::of(&revision.metadata), %error, "a stored revision is not used");
+            }
+        }
+    }
+
+    /// A revision was deleted.
+    pub fn lose_revision(&self, key: &Key, last: Option<&ControllerRevision>) {
+        if self.policies.remove_revision(key)
+            && let Some(last) = last
+        {
+            self.trigger_users_of_revision(last);
+        }
+    }
+
+    fn trigger_users_of_revision(&self, revision: &ControllerRevision) {
+        let policy = revision
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(revisions::ANNOTATION));
+        if let Some(policy) = policy {
+            let key = Key::new(
+                revision.metadata.namespace.as_deref().unwrap_or_default(),
+                policy,
+            );
+            self.trigger_users(&key);
+            // Its own reconciler makes a revision anew that is still needed.
+            let _ = self.bells.policies.send((key, self.clock.now()));
+        }
+    }
+
+    /// Tells the tickets that could use a policy that it, or a revision of it, changed.
+    pub fn trigger_users(&self, policy: &Key) {
+        let now = self.clock.now();
+        let shared = self.policies.index().shared_namespace.clone();
+        let reaches = |namespace: &str| {
+            namespace == &*policy.namespace || shared.as_deref() == Some(&*policy.namespace)
+        };
+        let keys = self.tickets.keys_where(|held| {
+            let namespace = held
+                .ticket
+                .metadata
+                .namespace
+                .as_deref()
+                .unwrap_or_default();
+            reaches(namespace) && could_use(held, policy, now)
+        });
+        for key in keys {
+            let severity = self
+                .tickets
+                .get(&key)
+                .map_or(Severity::default(), |held| severity(&held.ticket));
+            self.trigger(&key, severity);
+        }
+    }
+
+    /// Fills in what is only counted when somebody asks.
+    pub fn measure(&self, metrics: &Metrics) {
+        let (mut counts, mut without_policy) = (HashMap::new(), 0);
+        self.tickets.each(|ticket| {
+            let status = ticket.status.as_ref();
+            let phase = status.and_then(|status| status.phase).unwrap_or_default();
+            *counts
+                .entry((format!("{phase:?}"), format!("{:?}", severity(ticket))))
+                .or_insert(0) += 1;
+            without_policy += i64::from(status.is_none_or(|status| status.policy.is_none()));
+        });
+        metrics.tickets(counts, without_policy);
+    }
+
+    /// Asks for a look at a ticket, now.
+    pub fn trigger(&self, key: &Key, severity: Severity) {
+        // The receiver ends only with the process.
+        let _ = self
+            .bells
+            .tickets
+            .send((key.clone(), rank(self.clock.now(), severity)));
+    }
+
+    /// Asks for a look at each policy of a namespace: whether a default conflicts depends on the others.
+    fn trigger_policies_of(&self, namespace: &str) {
+        for key in self.policies.keys(Some(namespace)) {
+            let _ = self.bells.policies.send((key, self.clock.now()));
+        }
+    }
+
+    fn trigger_policy(&self, key: &Key, origin: Origin) {
+        if origin != Origin::Written {
+            let _ = self.bells.policies.send((key.clone(), self.clock.now()));
+        }
+    }
+
+    fn doubt(&self, doubt: Doubt) {
+        let _ = self.bells.doubts.send(doubt);
+    }
+
+    fn after(&self, change: &Change) {
+        if let Some(gone) = &change.replaced {
+            self.outbox
+                .drop_ticket(gone.metadata.uid.as_deref().unwrap_or_default());
+        }
+        for key in &change.affected {
+            let severity = self
+                .tickets
+                .get(key)
+                .map_or(Severity::default(), |held| severity(&held.ticket));
+            self.trigger(key, severity);
+        }
+    }
+}
+
+/// The severity that orders work on a ticket.
+pub fn severity(ticket: &Ticket) -> Severity {
+    let known = ticket.status.as_ref().and_then(|status| status.severity);
+    known.or(ticket.spec.severity).unwrap_or_default()
+}
+
+/// What lower severity adds to the moment at which a look or write is wanted: bounded, so that nothing starves.
+pub fn later(severity: Severity) -> SignedDuration {
+    SignedDuration::from_secs(match severity {
+        Severity::Critical => 0,
+        Severity::High => 1,
+        Severity::Medium => 2,
+        Severity::Low => 4,
+    })
+}
+
+/// The place of something wanted at a moment, for a ticket of that severity.
+pub fn rank(wanted: Timestamp, severity: Severity) -> Timestamp {
+    wanted.saturating_add(later(severity)).unwrap_or(wanted)
+}
+
+/// Whether a ticket could run on a policy: pinned to it, naming it, without any, or pinned so lately that it may move.
+fn could_use(held: &HeldTicket, policy: &Key, now: Timestamp) -> bool {
+    let named = held
+        .ticket
+        .spec
+        .policy_ref
+        .as_ref()
+        .is_some_and(|named| *named.name == *policy.name);
+    let pin = held
+        .ticket
+        .status
+        .as_ref()
+        .and_then(|status| status.policy.as_ref());
+    named
+        || pin.is_none_or(|pin| {
+            let same = *pin.name == *policy.name && *pin.namespace == *policy.namespace;
+            same || pin
+                .pin_time
+                .is_none_or(|time| now.duration_since(time.0) < FRESH_PIN)
+        })
+}

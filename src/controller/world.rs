@@ -1,0 +1,187 @@
+//! The world that decisions about one ticket act on: the Kubernetes API and the outbox.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use super::commit::Wanted;
+use super::drive::World;
+use super::engine::Place;
+use super::error::CallError;
+use super::events::reference;
+use super::key::Key;
+use super::observe::observe;
+use super::ticket::TicketDesk;
+use super::versions::Origin;
+use super::view;
+use crate::api::{DeliveryState, Ticket, TicketStatus};
+use crate::clock::Now;
+use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress};
+use crate::domain::next::{StatusPatch, Transition};
+use crate::domain::observed::Observed;
+use crate::metrics::{Kind, Stage};
+
+/// Commits in one turn of the loop; more are a fault, and would be a storm.
+const COMMITS_MOST: u32 = 32;
+
+const WRITE: &str = "patch tickets/status";
+
+/// The world of one look at a ticket.
+pub struct KubeWorld<'a> {
+    desk: &'a TicketDesk,
+    key: Key,
+    place: Place,
+    commits: u32,
+}
+
+impl<'a> KubeWorld<'a> {
+    /// The world of a look that computes at `place`.
+    pub fn new(desk: &'a TicketDesk, key: Key, place: Place) -> Self {
+        Self {
+            desk,
+            key,
+            place,
+            commits: 0,
+        }
+    }
+
+    /// The ticket.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Writes what differs when its turn comes; the place among those that compute is free meanwhile.
+    async fn write(
+        &mut self,
+        seen: &Ticket,
+        new: &TicketStatus,
+    ) -> Result<Option<Ticket>, CallError> {
+        let wanted = Wanted {
+            key: &self.key,
+            version: seen
+                .metadata
+                .resource_version
+                .as_deref()
+                .unwrap_or_default(),
+            old: seen.status.as_ref(),
+            new,
+            rank: view::rank(self.desk.clock.now(), view::severity(seen)),
+        };
+        self.place
+            .leave_for(self.desk.writer.write(Kind::Ticket, WRITE, wanted))
+            .await
+    }
+}
+
+impl World for KubeWorld<'_> {
+    type Error = CallError;
+
+    fn now(&self) -> Timestamp {
+        self.desk.clock.now()
+    }
+
+    async fn deliver(&mut self, seen: &Observed, deliveries: Vec<Delivery>) -> OutboxView {
+        let now = self.desk.clock.now();
+        for delivery in &deliveries {
+            self.desk
+                .metrics
+                .late(Stage::handover, now.duration_since(delivery.due));
+        }
+        self.desk.outbox.hand_over(deliveries);
+        self.desk
+            .outbox
+            .view(seen.ticket.metadata.uid.as_deref().unwrap_or_default())
+    }
+
+    async fn commit(&mut self, seen: &Observed, patch: StatusPatch) -> Result<Observed, CallError> {
+        self.commits += 1;
+        if self.commits > COMMITS_MOST {
+            return Err(CallError::Restless { what: WRITE });
+        }
+        let written = self.write(&seen.ticket, &patch.status).await?;
+        if let Some(written) = written {
+            log_commit(&self.key, &patch);
+            self.tell(&written, &patch.transitions);
+            self.desk.view.take_ticket(written, Origin::Written);
+        }
+        self.forget_committed(seen, &patch.status);
+        observe(&self.desk.view, &self.desk.outbox, &self.key)
+            .ok_or(CallError::Gone { what: WRITE })
+    }
+}
+
+impl KubeWorld<'_> {
+    fn tell(&self, ticket: &Ticket, transitions: &[Transition]) {
+        let policy = ticket
+            .status
+            .as_ref()
+            .and_then(|status| status.policy.as_ref())
+            .map(|pin| ObjectReference {
+                api_version: Some(format!("{}/{}", crate::api::GROUP, crate::api::VERSION)),
+                kind: Some("EscalationPolicy".to_owned()),
+                name: Some(pin.name.clone()),
+                namespace: Some(pin.namespace.clone()),
+                ..ObjectReference::default()
+            });
+        self.desk.events.tell(
+            &reference(ticket),
+            policy.as_ref(),
+            transitions,
+            self.desk.clock.now(),
+        );
+    }
+
+    /// Results that stand in the status now need no room in memory any more.
+    fn forget_committed(&self, seen: &Observed, status: &TicketStatus) {
+        let uid = seen.ticket.metadata.uid.as_deref().unwrap_or_default();
+        let done = seen
+            .outbox
+            .iter()
+            .filter(|(id, progress)| is_final(progress) && recorded(status, id));
+        let done: Vec<DeliveryId> = done.map(|(id, _)| id.clone()).collect();
+        if !done.is_empty() {
+            self.desk.outbox.forget(uid, &done);
+        }
+    }
+}
+
+fn is_final(progress: &Progress) -> bool {
+    match progress {
+        Progress::Delivered { .. } | Progress::Failed { .. } | Progress::Cancelled { .. } => true,
+        Progress::InFlight { .. } => false,
+    }
+}
+
+/// Whether the status holds a final state of a delivery.
+fn recorded(status: &TicketStatus, id: &DeliveryId) -> bool {
+    status.deliveries.iter().any(|record| {
+        record.id == id.as_str()
+            && match record.state {
+                DeliveryState::Delivered
+                | DeliveryState::Failed
+                | DeliveryState::Cancelled
+                | DeliveryState::Unknown => true,
+                DeliveryState::Armed | DeliveryState::Sending => false,
+            }
+    })
+}
+
+/// One line per decision that changed something.
+fn log_commit(key: &Key, patch: &StatusPatch) {
+    let status = &patch.status;
+    let escalation = status.escalation.as_ref();
+    let changes: Vec<&str> = patch
+        .transitions
+        .iter()
+        .map(|transition| transition.reason)
+        .collect();
+    tracing::info!(
+        ticket = %key,
+        phase = ?status.phase.unwrap_or_default(),
+        round = escalation.map(|escalation| escalation.round),
+        step = escalation.and_then(|escalation| escalation.step.as_deref()),
+        next_step = escalation.and_then(|escalation| escalation.next_step.as_deref()),
+        next_time = escalation.and_then(|escalation| escalation.next_time).map(|time| time.to_string()),
+        changes = changes.join(","),
+        "decided"
+    );
+}
