@@ -38,7 +38,11 @@ if command -v flock >/dev/null; then
   exec 9>"$out/.lock"
   flock -n 9 || { echo "controlplane: another build is filling $out; waiting for it ..." >&2; flock 9; }
 fi
-trap 'rm -f "$out"/.*."$$"' EXIT
+# An interrupted build leaves neither a half binary nor a compiler behind.
+job=
+trap 'if [ -n "$job" ]; then kill "$job" 2>/dev/null || true; fi; rm -f "$out"/.*."$$"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 kubernetes=$(cd "$here" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
 minor=${kubernetes#v1.}; minor=${minor%%.*}
@@ -50,15 +54,17 @@ build() {
   [ -x "$out/$3" ] && return 0
   local began=$SECONDS
   echo "controlplane: building $3 ($2) ..." >&2
-  (cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$out/.$3.$$" "$2" 2>&1 | sed '/^go: downloading /d' >&2) &
-  local job=$!
+  (cd "$here/$1" && CGO_ENABLED=0 exec go build -trimpath -ldflags "$ldflags" -o "$out/.$3.$$" "$2" \
+    2> >(sed '/^go: downloading /d' >&2)) &
+  job=$!
   while kill -0 "$job" 2>/dev/null; do
     sleep 2
     if [ $(((SECONDS - began) % 60)) -lt 2 ] && [ $((SECONDS - began)) -gt 10 ]; then
       echo "controlplane: $3: still building after $((SECONDS - began)) s (first build only; later ones use $out)" >&2
     fi
   done
-  wait "$job" || { echo "controlplane: building $3 failed; see the Go error above" >&2; exit 1; }
+  wait "$job" || { echo "controlplane: building $3 failed (status $?); see the Go error above" >&2; exit 1; }
+  job=
   mv "$out/.$3.$$" "$out/$3"
   echo "controlplane: built $3 in $((SECONDS - began)) s" >&2
 }
