@@ -1,0 +1,229 @@
+//! What people still have to settle.
+
+use rstest::rstest;
+
+use super::{GOOD, open_items, read, surroundings, with};
+use crate::api::Severity;
+use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
+
+#[rstest]
+#[case::a_secret_is_not_named(
+    "type: MSTeams, secretRef: {name: teams}",
+    "type: MSTeams",
+    "SecretMissing",
+    "spec.connectors[2].secretRef"
+)]
+#[case::a_secret_does_not_exist(
+    "secretRef: {name: duty}",
+    "secretRef: {name: gone}",
+    "SecretMissing",
+    "spec.connectors[3].secretRef"
+)]
+#[case::a_secret_lacks_its_key(
+    "secretRef: {name: duty}",
+    "secretRef: {name: pager}",
+    "SecretKeyMissing",
+    "spec.connectors[3].secretRef"
+)]
+#[case::a_webhook_whose_url_should_be_in_the_secret(
+    "address: \"https://pager.example.com/hook\", ",
+    "",
+    "SecretKeyMissing",
+    "spec.connectors[0].secretRef"
+)]
+#[case::a_step_names_nobody(
+    "notify: [{group: leads}]",
+    "notify: []",
+    "StepReachesNobody",
+    "spec.steps[1].notify"
+)]
+#[case::a_severity_without_response_target(
+    "{level: High, responseTarget: 30m,",
+    "{level: High,",
+    "NoResponseTarget",
+    "spec.severities[1].responseTarget"
+)]
+#[case::a_severity_without_row(
+    "- {level: Low, responseTarget: 8h, calendar: business, paging: RecordOnly}\n",
+    "",
+    "SeverityMissing",
+    "spec.severities"
+)]
+#[case::a_lower_severity_with_a_shorter_response(
+    "High, responseTarget: 30m",
+    "High, responseTarget: 10m",
+    "LowerSeverityLouder",
+    "spec.severities[1]"
+)]
+#[case::a_lower_severity_with_a_shorter_resolution(
+    "resolutionTarget: 8h",
+    "resolutionTarget: 2h",
+    "LowerSeverityLouder",
+    "spec.severities[1]"
+)]
+#[case::a_lower_severity_that_pages_earlier(
+    "{level: Critical,",
+    "{level: Critical, initialDelay: 5m,",
+    "LowerSeverityLouder",
+    "spec.severities[1]"
+)]
+#[case::a_higher_severity_is_recorded_only(
+    "{level: High,",
+    "{level: High, paging: RecordOnly,",
+    "LowerSeverityLouder",
+    "spec.severities[2]"
+)]
+#[case::a_step_for_a_severity_that_never_pages(
+    "name: director, ",
+    "name: director, severities: [Low], ",
+    "StepNeverFires",
+    "spec.steps[2]"
+)]
+#[case::repeats_longer_than_the_next_step(
+    "every: 5m, times: 2",
+    "every: 5m, times: 4",
+    "RepeatsTooLong",
+    "spec.steps[0].repeat"
+)]
+#[case::no_engineering_step("tier: Engineering", "tier: Vendor", "NoEngineeringStep", "spec.steps")]
+#[case::no_expectation(
+    ", expectation: Joins and brings logs",
+    "",
+    "NoExpectation",
+    "spec.steps[1].expectation"
+)]
+#[case::nobody_knows_how_to_submit(
+    "channels: [{name: desk, type: Phone, address: \"+49 30 1234\"}]",
+    "channels: []",
+    "StageUnserved",
+    "spec.channels"
+)]
+#[case::nobody_asks_for_the_validation(
+    "responseTarget: 15m,",
+    "responseTarget: 15m, validation: {required: true},",
+    "StageUnserved",
+    "spec.severities[0].validation"
+)]
+#[case::a_review_is_overdue(
+    "reviewEvery: 4320h",
+    "reviewEvery: 24h",
+    "ReviewOverdue",
+    "spec.document.lastReviewTime"
+)]
+#[case::never_reviewed(
+    "lastReviewTime: 2026-01-01T00:00:00Z, ",
+    "",
+    "ReviewOverdue",
+    "spec.document.lastReviewTime"
+)]
+#[case::a_rota_that_sleeps_while_its_step_pages(
+    "shift: {days: 7}",
+    "shift: {days: 7}, calendar: business",
+    "RotaGap",
+    "spec.rotas[0]"
+)]
+#[case::a_rota_that_starts_later(
+    "start: \"2026-01-05T09:00\"",
+    "start: \"2026-07-05T09:00\"",
+    "RotaGap",
+    "spec.rotas[0]"
+)]
+fn an_open_item_is_named_with_its_place(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] code: &str,
+    #[case] path: &str,
+) {
+    assert_eq!(
+        open_items(with(from, to), &surroundings()),
+        [(code, path.to_owned())]
+    );
+}
+
+#[test]
+fn a_step_of_contacts_without_a_way_reaches_nobody() {
+    let mut spec = read(GOOD);
+    spec.contacts[1].reach.clear();
+    spec.steps[2].notify.truncate(1);
+    let expected = [
+        ("StepReachesNobody", "spec.steps[2].notify".to_owned()),
+        ("ContactUnreachable", "spec.contacts[1].reach".to_owned()),
+    ];
+    assert_eq!(open_items(spec, &surroundings()), expected);
+}
+
+#[test]
+fn an_unresolved_ticket_that_nobody_is_called_for_again_is_a_stage_unserved() {
+    let spec = with("condition: NotResolved, ", "");
+    assert_eq!(open_items(spec.clone(), &surroundings()), []);
+    let mut spec = spec;
+    spec.severities[1].acknowledgement_timeout = None;
+    assert_eq!(
+        open_items(spec, &surroundings()),
+        [("StageUnserved", "spec.severities".to_owned())]
+    );
+}
+
+#[test]
+fn a_severity_that_pages_without_a_step_is_a_stage_unserved() {
+    let mut spec = read(GOOD);
+    for step in &mut spec.steps {
+        step.severities = vec![Severity::Critical, Severity::High];
+    }
+    let found = open_items(spec, &surroundings());
+    assert_eq!(found, [("StageUnserved", "spec.steps".to_owned())]);
+}
+
+#[test]
+fn a_rota_within_the_hours_of_its_step_has_no_gap_although_it_sleeps() {
+    let yaml = GOOD
+        .replace("shift: {days: 7}", "shift: {days: 7}, calendar: business")
+        .replace("name: on-call,", "name: on-call, calendar: business,");
+    assert_eq!(open_items(read(&yaml), &surroundings()), []);
+}
+
+#[test]
+fn more_than_one_default_is_a_conflict_of_each_and_says_which_one_counts() {
+    let around = Surroundings {
+        defaults: vec!["old".to_owned(), "gold".to_owned()],
+        ..surroundings()
+    };
+    let checked = ValidPolicy::check_in(read(GOOD), &around);
+    let item = checked.open_items.first().unwrap();
+    assert_eq!(
+        (item.code, item.path.as_str()),
+        (ItemCode::DefaultConflict, "spec.default")
+    );
+    assert!(item.message.contains("\"old\" counts"), "{}", item.message);
+    assert_eq!(
+        open_items(with("default: true", "default: false"), &around),
+        []
+    );
+}
+
+#[test]
+fn what_is_not_known_is_not_checked() {
+    let spec = read(
+        &GOOD
+            .replace("reviewEvery: 4320h", "reviewEvery: 1h")
+            .replace("{name: duty}}", "{name: gone}}"),
+    );
+    assert_eq!(open_items(spec, &Surroundings::default()), []);
+}
+
+#[test]
+fn open_items_are_told_beside_errors() {
+    let spec = read(
+        &GOOD
+            .replace("{group: leads}", "{group: crew}")
+            .replace("{level: High, responseTarget: 30m,", "{level: High,"),
+    );
+    let checked = ValidPolicy::check(spec);
+    assert!(checked.policy.is_err());
+    assert!(
+        checked
+            .open_items
+            .iter()
+            .any(|item| item.code == ItemCode::NoResponseTarget)
+    );
+}
