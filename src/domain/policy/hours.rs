@@ -245,10 +245,21 @@ pub(super) fn check_gaps(policy: &ValidPolicy, now: Option<Timestamp>, items: &m
         });
         for step in users {
             if let Some((opens, gap)) = first_open(&gaps, &step.calendar) {
+                // Told so that the words stay the same from one check to the next.
+                let since = if Some(opens) == now {
+                    "now".to_owned()
+                } else {
+                    format!("from {opens}")
+                };
+                let end = if gap.until < until {
+                    format!("until {}", gap.until)
+                } else {
+                    "and for the year ahead".to_owned()
+                };
                 let message = format!(
-                    "nobody of rota \"{}\" is on call from {opens} until {}, while step \"{}\" can page then and would reach nobody; \
+                    "nobody of rota \"{}\" is on call {since} {end}, while step \"{}\" can page then and would reach nobody; \
                      give the rota more hours or an override, or the step a calendar within them",
-                    known.name, gap.until, step.name,
+                    known.name, step.name,
                 );
                 items.add(ItemCode::RotaGap, format!("spec.rotas[{index}]"), message);
             }

@@ -227,3 +227,62 @@ fn open_items_are_told_beside_errors() {
             .any(|item| item.code == ItemCode::NoResponseTarget)
     );
 }
+
+#[rstest]
+#[case::a_gap_that_runs(
+    "shift: {days: 7}, calendar: business",
+    "2026-06-01T22:00:00Z",
+    "2026-06-01T23:00:00Z",
+    "now until 2026-06-02T07:00:00Z"
+)]
+#[case::a_gap_ahead(
+    "shift: {days: 7}, calendar: business",
+    "2026-06-02T08:00:00Z",
+    "2026-06-02T09:00:00Z",
+    "from 2026-06-02T15:30:00Z until 2026-06-03T07:00:00Z"
+)]
+fn a_gap_is_told_in_the_same_words_by_the_next_check(
+    #[case] shift: &str,
+    #[case] now: &str,
+    #[case] later: &str,
+    #[case] words: &str,
+) {
+    let message = |now: &str| {
+        let around = Surroundings {
+            now: Some(now.parse().unwrap()),
+            ..surroundings()
+        };
+        let items = ValidPolicy::check_in(with("shift: {days: 7}", shift), &around).open_items;
+        items
+            .into_iter()
+            .find(|item| item.code == ItemCode::RotaGap)
+            .unwrap()
+            .message
+    };
+    assert!(message(now).contains(words), "{}", message(now));
+    assert_eq!(message(now), message(later));
+}
+
+#[test]
+fn a_gap_that_does_not_end_within_the_view_is_told_in_the_same_words_by_the_next_check() {
+    let message = |now: &str| {
+        let around = Surroundings {
+            now: Some(now.parse().unwrap()),
+            ..surroundings()
+        };
+        let spec = with("start: \"2026-01-05T09:00\"", "start: \"2030-01-05T09:00\"");
+        let items = ValidPolicy::check_in(spec, &around).open_items;
+        items
+            .into_iter()
+            .find(|item| item.code == ItemCode::RotaGap)
+            .unwrap()
+            .message
+    };
+    assert!(
+        message("2026-06-01T00:00:00Z").contains("is on call now and for the year ahead, while")
+    );
+    assert_eq!(
+        message("2026-06-01T00:00:00Z"),
+        message("2026-06-02T00:00:00Z")
+    );
+}
