@@ -33,6 +33,11 @@ test: controlplane lint ## Check everything, on a real control plane too
 	$(CARGO) test $(FLAGS) --lib --bins --tests --no-fail-fast
 	$(CARGO) test $(FLAGS) --doc
 
+.PHONY: demo
+demo: controlplane ## See a ticket escalate, be answered and closed, on a real API server (KEEP=1 leaves it running)
+	@$(CARGO) build $(FLAGS) --bins --example demo
+	@$(CARGO) run --quiet $(FLAGS) --example demo -- $(if $(KEEP),--keep)
+
 .PHONY: bench
 bench: controlplane ## Measure the performance claims (benches/)
 	$(CARGO) bench $(FLAGS) --benches

@@ -1,0 +1,14 @@
+//! The operator as a process, on a real API server, with real receivers: what a ticket goes through from YAML to page.
+//!
+//! Each test has a namespace, a receiver and an operator of its own; all share one control plane.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+#[path = "scenarios/chain.rs"]
+mod chain;
+#[path = "scenarios/faults.rs"]
+mod faults;
+#[path = "scenarios/policies.rs"]
+mod policies;
+#[path = "scenarios/stage.rs"]
+mod stage;
