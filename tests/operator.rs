@@ -1,12 +1,15 @@
 //! The real operator against a real API server, with exactly the rights that docs/rbac.md lists: from a policy and a
 //! ticket in YAML to signed pages on a receiver, and through the faults that the operator must live with.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 #[path = "operator/stage.rs"]
 mod stage;
 
 use std::time::Duration;
 
 use firebell::api::Phase;
+use firebell::testkit::eventually;
 use serde_json::json;
 use stage::{LIMIT, Stage};
 
@@ -53,9 +56,27 @@ async fn a_ticket_is_paged_step_by_step_until_it_is_acknowledged_and_lives_to_it
 }
 
 #[tokio::test]
+async fn the_metrics_tell_tickets_by_phase_and_deliveries_by_outcome() {
+    let stage = Stage::with_operator("metrics").await;
+    stage.apply(&stage.policy("gold", "")).await;
+    stage.apply(&stage.ticket("checkout-5xx", "")).await;
+    stage.wait_for_page("/on-call", 1).await;
+    let told = eventually("the metrics of a delivered page", LIMIT, async || {
+        let text = stage.metrics().await;
+        let all = [
+            "firebell_tickets{",
+            "firebell_deliveries_total{",
+            "firebell_delivery_lateness_seconds",
+        ];
+        (all.iter().all(|name| text.contains(name)) && text.contains("Submitted")).then_some(())
+    });
+    told.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_operator_without_rights_ends_with_one_clear_sentence() {
     let mut stage = Stage::new("denied").await;
-    stage.start_as("nobody-at-all").await;
+    stage.start_as("nobody-at-all");
     let (code, log) = stage.operator_ended().await;
     assert_ne!(code, Some(0));
     assert!(log.contains("may not list tickets.firebell.dev"), "{log}");

@@ -282,7 +282,7 @@ mod tests {
             assert!(
                 !path.contains(".status") || schema.default.is_none(),
                 "{path} has a default"
-            )
+            );
         });
     }
 

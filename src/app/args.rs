@@ -40,7 +40,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(RunArgs),
-    /// Print the CustomResourceDefinitions as YAML.
+    /// Print the `CustomResourceDefinitions` as YAML.
     Crds,
 }
 

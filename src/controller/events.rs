@@ -93,12 +93,11 @@ pub async fn write(
     flush: CancellationToken,
 ) {
     let queued = stream::unfold((queue, flush), |(mut queue, flush)| async move {
-        let next = match flush.run_until_cancelled(queue.recv()).await {
-            Some(next) => next,
-            None => {
-                queue.close();
-                queue.recv().await
-            }
+        let next = if let Some(next) = flush.run_until_cancelled(queue.recv()).await {
+            next
+        } else {
+            queue.close();
+            queue.recv().await
         };
         next.map(|event| (event, (queue, flush)))
     });

@@ -59,7 +59,7 @@ fn differ_in_list(old: &[Value], new: &[Value], path: &str, operations: &mut Vec
     for (index, (before, after)) in kept.iter().zip(new).enumerate() {
         match (before, after) {
             (Value::Object(_), Value::Object(_)) => {
-                differ(before, after, &format!("{path}/{index}"), operations)
+                differ(before, after, &format!("{path}/{index}"), operations);
             }
             _ if before == after => {}
             _ => operations.push(replace(&format!("{path}/{index}"), after)),

@@ -1,7 +1,7 @@
 //! The policies and stored revisions in view, and the one index of them that all decisions share. It is built anew
 //! when a policy or revision changes, not for each ticket.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ struct Inner {
     objects: BTreeMap<PolicyKey, (Arc<EscalationPolicy>, Held)>,
     live: BTreeMap<PolicyKey, LivePolicy>,
     revisions: BTreeMap<PolicyKey, Stored>,
-    undecodable: HashMap<PolicyKey, ()>,
+    undecodable: HashSet<PolicyKey>,
     index: Option<Arc<PolicyIndex>>,
 }
 
@@ -54,7 +54,7 @@ impl Policies {
                 objects: BTreeMap::new(),
                 live: BTreeMap::new(),
                 revisions: BTreeMap::new(),
-                undecodable: HashMap::new(),
+                undecodable: HashSet::new(),
                 index: None,
             }),
         }
@@ -110,7 +110,7 @@ impl Policies {
     /// Notes that a policy cannot be decoded; what was known of it stays in use.
     pub fn undecodable(&self, key: &Key) -> usize {
         let mut inner = self.inner.lock();
-        inner.undecodable.insert(key.pair(), ());
+        inner.undecodable.insert(key.pair());
         inner.undecodable.len()
     }
 

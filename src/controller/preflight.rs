@@ -25,7 +25,7 @@ const SAY_EVERY: u32 = 15;
 /// Between two answers while the API server's clock is not known well.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
 /// How often it is checked whether the clock is still known well.
-const CLOCK_CHECK: Duration = Duration::from_secs(60);
+const CLOCK_CHECK: Duration = Duration::from_mins(1);
 /// The longest that the first look waits for a clock that is known well.
 const CLOCK_PATIENCE: Duration = Duration::from_secs(4);
 

@@ -1,7 +1,7 @@
 //! Valid specs of policies as `ControllerRevision`s: how they are named, written and read (api.md section 3,
 //! "Revisions").
 //!
-//! No owner reference, and no label but `firebell.dev/*`: a StatefulSet adopts an ownerless revision that wears its
+//! No owner reference, and no label but `firebell.dev/*`: a `StatefulSet` adopts an ownerless revision that wears its
 //! label. `suspend` is left out, since it is always read from the live object.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub enum RevisionError {
 /// A revision as it is held.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// Uid of the ControllerRevision.
+    /// Uid of the `ControllerRevision`.
     pub uid: Option<String>,
     /// When it was made.
     pub created: Option<Timestamp>,

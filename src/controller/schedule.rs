@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
     pub fn trigger(&mut self, key: K, wanted: Timestamp) {
         match self.places.get_mut(&key) {
             Some(Place::Running { again }) => {
-                *again = Some(again.map_or(wanted, |earlier| earlier.min(wanted)))
+                *again = Some(again.map_or(wanted, |earlier| earlier.min(wanted)));
             }
             Some(Place::Ready(rank)) if rank.0 <= wanted => {}
             Some(Place::Ready(rank)) => {

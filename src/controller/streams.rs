@@ -88,7 +88,7 @@ where
     match event {
         Event::Apply(DeserializeGuard(Ok(object))) => sink.take(object, Origin::Watch),
         Event::Apply(DeserializeGuard(Err(invalid))) => {
-            sink.undecodable(&invalid.metadata, &invalid.error)
+            sink.undecodable(&invalid.metadata, &invalid.error);
         }
         Event::Delete(DeserializeGuard(Ok(object))) => {
             let metadata = object.meta().clone();

@@ -121,7 +121,7 @@ pub async fn collect_revisions(client: Client, view: Arc<View>, clock: OperatorC
                 }
             }
             Err(error) => {
-                tracing::debug!(%error, "revisions without users are kept: who uses them could not be asked")
+                tracing::debug!(%error, "revisions without users are kept: who uses them could not be asked");
             }
         }
     }
@@ -218,7 +218,7 @@ async fn delete(client: &Client, view: &View, key: &Key) {
             tracing::info!(revision = %key, "a revision that nobody has used for 30 days was deleted");
         }
         Err(error) => {
-            tracing::warn!(revision = %key, %error, "a revision that nobody uses could not be deleted")
+            tracing::warn!(revision = %key, %error, "a revision that nobody uses could not be deleted");
         }
     }
 }

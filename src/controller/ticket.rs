@@ -61,7 +61,7 @@ impl Look for TicketDesk {
         };
         let later = view::later(view::severity(&seen.ticket));
         let mut world = KubeWorld::new(&self, key, place);
-        match drive(&mut world, seen, &self.settings).await {
+        match Box::pin(drive(&mut world, seen, &self.settings)).await {
             Ok(rest) => Turn::Rest {
                 until: rest.until,
                 later,

@@ -57,10 +57,9 @@ pub fn judge(held: Held, incoming: &ObjectMeta, origin: Origin, now: Instant) ->
     }
     match origin {
         Origin::Live => Verdict::Take,
-        Origin::Written => Verdict::Older,
         Origin::Relist => Verdict::Doubtful,
         Origin::Watch if now.saturating_duration_since(held.since) > LAG => Verdict::Doubtful,
-        Origin::Watch => Verdict::Older,
+        Origin::Written | Origin::Watch => Verdict::Older,
     }
 }
 

@@ -67,7 +67,11 @@ impl<'a> KubeWorld<'a> {
             rank: view::rank(self.desk.clock.now(), view::severity(seen)),
         };
         self.place
-            .leave_for(self.desk.writer.write(Kind::Ticket, WRITE, wanted))
+            .leave_for(Box::pin(self.desk.writer.write(
+                Kind::Ticket,
+                WRITE,
+                wanted,
+            )))
             .await
     }
 }
@@ -97,7 +101,7 @@ impl World for KubeWorld<'_> {
         if self.commits > COMMITS_MOST {
             return Err(CallError::Restless { what: WRITE });
         }
-        let written = self.write(&seen.ticket, &patch.status).await?;
+        let written = Box::pin(self.write(&seen.ticket, &patch.status)).await?;
         if let Some(written) = written {
             log_commit(&self.key, &patch);
             self.tell(&written, &patch.transitions);

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::metrics::Metrics;
 
 /// A timer loop that has not moved for so long is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 /// What must be there before the operator is ready, and whether its loops move. Clones share it.
 #[derive(Clone, Debug, Default)]

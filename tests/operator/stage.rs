@@ -55,14 +55,14 @@ impl Stage {
     pub async fn with_operator(prefix: &str) -> Self {
         let mut stage = Self::new(prefix).await;
         stage.grant("operator").await;
-        stage.start_as("operator").await;
+        stage.start_as("operator");
         let ready = stage.operator.as_mut().unwrap().ready(LIMIT).await;
         assert!(ready.is_ok(), "{ready:?}\n{}", stage.log());
         stage
     }
 
     /// Starts an operator as a user, without waiting for it.
-    pub async fn start_as(&mut self, user: &str) {
+    pub fn start_as(&mut self, user: &str) {
         let user = if user == "operator" {
             format!("operator-{}", self.place)
         } else {
@@ -79,17 +79,6 @@ impl Stage {
                 .join(format!("operator-{}.log", self.place)),
         };
         self.operator = Some(Operator::spawn(&options).unwrap());
-    }
-
-    /// SIGKILL, and a new operator.
-    pub async fn kill_and_restart(&mut self) {
-        self.operator.as_mut().unwrap().kill();
-        self.start_as("operator").await;
-    }
-
-    /// SIGKILL.
-    pub fn kill(&mut self) {
-        self.operator.as_mut().unwrap().kill();
     }
 
     /// SIGTERM.
