@@ -51,7 +51,7 @@ pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
 }
 
 impl Events {
-    /// The way in, and the queue that [`write`] empties. `instance` names this process.
+    /// The way in, and the queue that [`write()`] empties. `instance` names this process.
     pub fn new(instance: &str, metrics: Metrics) -> (Self, mpsc::Receiver<Event>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
         (
