@@ -5,13 +5,12 @@ mod supervisor;
 mod wiring;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use args::{Cli, Command, RunArgs};
@@ -20,12 +19,12 @@ pub use supervisor::Supervisor;
 use crate::clock::OperatorClock;
 use crate::controller::client::{Ear, client};
 use crate::controller::freshness::Watches;
+use crate::controller::preflight;
 use crate::controller::view::View;
-use crate::controller::{engine, events, preflight, tasks};
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::serve::{self, Health};
-use wiring::Operator;
+use wiring::{Base, Operator, Running};
 
 /// How long deliveries on their way get when the operator is asked to stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(8);
@@ -51,10 +50,10 @@ async fn operator(args: RunArgs) -> anyhow::Result<()> {
         Metrics::default(),
         OperatorClock::start(),
     );
-    let (mut standing, shown) = (Supervisor::default(), Arc::new(Mutex::new(None)));
-    listen(&mut standing, &args, &health, &metrics, &shown).await?;
+    let (mut standing, watches) = (Supervisor::default(), Watches::default());
+    let shown = Arc::default();
+    listen(&mut standing, &args, &health, &metrics, &watches, &shown).await?;
 
-    let watches = Watches::default();
     let ear = Ear {
         clock: clock.clone(),
         watches: watches.clone(),
@@ -77,7 +76,14 @@ async fn operator(args: RunArgs) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    let operator = Operator::build(&args, client, clock, watches, metrics, health)?;
+    let base = Base {
+        client,
+        clock,
+        watches,
+        metrics,
+        health,
+    };
+    let operator = Operator::build(&args, base)?;
     *shown.lock() = Some(operator.view.clone());
     operate(operator, &args, standing, stop).await
 }
@@ -89,75 +95,26 @@ async fn operate(
     mut standing: Supervisor,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let flush = CancellationToken::new();
-    let Operator {
-        client,
-        view,
-        outbox,
-        clock,
-        metrics,
-        health,
-        bells,
-        tickets,
-        policies,
-        tally,
-        queues,
-        shared,
-    } = operator;
-    let writing = tokio::spawn(events::write(
-        client.clone(),
-        queues.events,
-        metrics.clone(),
-        flush.clone(),
-    ));
-    let listed = wiring::follow_all(&mut standing, args, &client, &shared, &metrics);
-    standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
-    standing.spawn(
-        "doubts",
-        tasks::settle_doubts(queues.doubts, tickets.clone(), policies.clone()),
-    );
-    health.waits_for(
+    let (base, outbox) = (operator.base.clone(), operator.outbox.clone());
+    let (halt, flush) = (CancellationToken::new(), CancellationToken::new());
+    base.health.waits_for(
         "caches",
         "the first lists of tickets, policies and revisions",
     );
+    let listed = wiring::follow_all(&mut standing, args, &operator);
     let first_lists = async {
         wiring::all_listed(listed).await;
-        preflight::clock_is_known(&clock).await;
+        preflight::clock_is_known(&base.clock).await;
     };
     if let Some(reason) = until(first_lists, &mut standing, &stop).await {
         bail!(reason);
     }
-    standing.spawn(
-        "tally",
-        tasks::keep_tally(view.clone(), tally, bells, clock.clone()),
-    );
-    standing.spawn(
-        "revisions",
-        tasks::collect_revisions(client, view, clock.clone()),
-    );
-    let run_policies = engine::run(
-        policies,
-        queues.policies,
-        clock.clone(),
-        metrics.clone(),
-        health.clone(),
-        stop.clone(),
-    );
-    let run_tickets = engine::run(
-        tickets,
-        queues.tickets,
-        clock,
-        metrics,
-        health.clone(),
-        stop.clone(),
-    );
-    let engines = [tokio::spawn(run_policies), tokio::spawn(run_tickets)];
-    health.has("caches");
+    let running = operator.start(&mut standing, &halt, &flush);
+    base.health.has("caches");
     tracing::info!("ready");
     let reason = until(std::future::pending(), &mut standing, &stop).await;
-    health.waits_for("end", "the operator is stopping");
-    stop.cancel();
-    wind_down(engines, &outbox, writing, &flush).await;
+    base.health.waits_for("end", "the operator is stopping");
+    wind_down(running, &outbox, &halt, &flush).await;
     match reason {
         Some(reason) => bail!(reason),
         None => Ok(()),
@@ -177,11 +134,12 @@ async fn until(
     }
 }
 
-/// Looks end, deliveries on their way end or stay armed, Events are written; all within bounds.
+/// Deliveries on their way end, and what came of them is written; or they stay armed. Then looks end, then Events
+/// are written. All within bounds, 20 s in total.
 async fn wind_down(
-    engines: [JoinHandle<()>; 2],
+    running: Running,
     outbox: &Outbox,
-    writing: JoinHandle<()>,
+    halt: &CancellationToken,
     flush: &CancellationToken,
 ) {
     let left = outbox.shutdown(LAST_DELIVERIES).await;
@@ -191,15 +149,18 @@ async fn wind_down(
             "deliveries without a result stay armed and leave after the next start, under the same ids"
         );
     }
-    for engine in engines {
-        if tokio::time::timeout(LAST_WORDS, engine).await.is_err() {
-            tracing::warn!(
-                "looks at objects did not end in time; what they wanted to write is decided again after the next start"
-            );
-        }
+    halt.cancel();
+    let looks = async { tokio::join!(running.tickets, running.policies) };
+    if tokio::time::timeout(LAST_WORDS, looks).await.is_err() {
+        tracing::warn!(
+            "looks at objects did not end in time; what they wanted to write is decided again after the next start"
+        );
     }
     flush.cancel();
-    if tokio::time::timeout(LAST_WORDS, writing).await.is_err() {
+    if tokio::time::timeout(LAST_WORDS, running.events)
+        .await
+        .is_err()
+    {
         tracing::warn!("not all Events could be written in time");
     }
     tracing::info!("stopped");
@@ -210,6 +171,7 @@ async fn listen(
     args: &RunArgs,
     health: &Health,
     metrics: &Metrics,
+    watches: &Watches,
     shown: &Arc<Mutex<Option<Arc<View>>>>,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.metrics_addr)
@@ -221,8 +183,9 @@ async fn listen(
             )
         })?;
     tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
-    let shown = shown.clone();
+    let (watches, shown) = (watches.clone(), shown.clone());
     let refresh: serve::Refresh = Arc::new(move |metrics| {
+        metrics.watch_silence(watches.silence(Instant::now()));
         if let Some(view) = shown.lock().clone() {
             view.measure(metrics);
         }

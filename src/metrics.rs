@@ -139,6 +139,11 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&self) {
+        self.register_work();
+        self.register_health();
+    }
+
+    fn register_work(&self) {
         let mut to = self.registry.lock();
         to.register(
             "reconciles",
@@ -170,6 +175,10 @@ impl Metrics {
             "Writes of a status, by what they came to",
             self.status_writes.clone(),
         );
+    }
+
+    fn register_health(&self) {
+        let mut to = self.registry.lock();
         to.register(
             "watch_errors",
             "Errors of a watch; it starts again by itself",

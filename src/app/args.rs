@@ -40,7 +40,7 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(RunArgs),
-    /// Print the `CustomResourceDefinitions` as YAML.
+    /// Print the custom resource definitions as YAML.
     Crds,
 }
 

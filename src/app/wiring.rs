@@ -1,5 +1,7 @@
 //! Puts the operator's parts together.
 
+use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,7 +10,11 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::events::v1::Event;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, Resource};
 use kube::{Api, Client};
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::supervisor::Supervisor;
@@ -18,15 +24,16 @@ use crate::connectors::Connectors;
 use crate::connectors::http::{HttpClient, HttpOptions};
 use crate::connectors::secret::{BriefSecrets, ClusterSecrets};
 use crate::controller::commit::StatusWriter;
-use crate::controller::events::Events;
+use crate::controller::engine::Engine;
+use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
 use crate::controller::gate::Gate;
 use crate::controller::policy::{PolicyDesk, Tally};
-use crate::controller::revisions;
 use crate::controller::sinks::{PolicySink, RevisionSink, Shared, TicketSink};
-use crate::controller::streams::{Selection, follow};
+use crate::controller::streams::{Selection, Sink, follow};
 use crate::controller::ticket::TicketDesk;
 use crate::controller::view::{Bells, Doubt, Trigger, View};
+use crate::controller::{revisions, tasks};
 use crate::domain::delivery::TicketKey;
 use crate::domain::observed::Settings;
 use crate::metrics::{Metrics, Stage};
@@ -36,144 +43,216 @@ use crate::serve::Health;
 /// Writes of statuses on their way to the API server at once.
 const WRITES: usize = 24;
 
-/// Everything that is built once.
-pub struct Operator {
+/// What every part stands on.
+#[derive(Clone)]
+pub struct Base {
     pub client: Client,
-    pub view: Arc<View>,
-    pub outbox: Outbox,
     pub clock: OperatorClock,
+    pub watches: Watches,
     pub metrics: Metrics,
     pub health: Health,
-    pub bells: Bells,
-    pub tickets: Arc<TicketDesk>,
-    pub policies: Arc<PolicyDesk>,
-    pub tally: Tally,
-    pub queues: Queues,
-    pub shared: Shared,
+}
+
+/// The parts, put together and not started.
+pub struct Operator {
+    pub base: Base,
+    pub view: Arc<View>,
+    pub outbox: Outbox,
+    bells: Bells,
+    tickets: Arc<TicketDesk>,
+    policies: Arc<PolicyDesk>,
+    events: Events,
+    tally: Tally,
+    queues: Queues,
 }
 
 /// The far ends of the operator's queues.
-pub struct Queues {
-    pub tickets: mpsc::UnboundedReceiver<Trigger>,
-    pub policies: mpsc::UnboundedReceiver<Trigger>,
-    pub doubts: mpsc::UnboundedReceiver<Doubt>,
-    pub reports: mpsc::UnboundedReceiver<TicketKey>,
-    pub events: mpsc::Receiver<Event>,
+struct Queues {
+    tickets: mpsc::UnboundedReceiver<Trigger>,
+    policies: mpsc::UnboundedReceiver<Trigger>,
+    doubts: mpsc::UnboundedReceiver<Doubt>,
+    reports: mpsc::UnboundedReceiver<TicketKey>,
+    events: mpsc::Receiver<Event>,
+}
+
+/// What runs until it is told to halt.
+pub struct Running {
+    /// Looks at tickets.
+    pub tickets: JoinHandle<()>,
+    /// Looks at policies.
+    pub policies: JoinHandle<()>,
+    /// Writes Events.
+    pub events: JoinHandle<()>,
 }
 
 impl Operator {
     /// Builds the parts; nothing runs yet but the outbox's timer.
-    pub fn build(
-        args: &RunArgs,
-        client: Client,
-        clock: OperatorClock,
-        watches: Watches,
-        metrics: Metrics,
-        health: Health,
-    ) -> anyhow::Result<Self> {
-        let ((tickets, ticket_queue), (policies, policy_queue)) =
-            (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let ((doubts, doubt_queue), (reports, report_queue)) =
-            (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    pub fn build(args: &RunArgs, base: Base) -> anyhow::Result<Self> {
+        let (ticket_bell, tickets) = mpsc::unbounded_channel();
+        let (policy_bell, policies) = mpsc::unbounded_channel();
+        let (doubt_bell, doubts) = mpsc::unbounded_channel();
+        let (report_bell, reports) = mpsc::unbounded_channel();
+        let (events, told) = Events::new(&instance(), base.metrics.clone());
         let bells = Bells {
+            tickets: ticket_bell,
+            policies: policy_bell,
+            doubts: doubt_bell,
+        };
+        let queues = Queues {
             tickets,
             policies,
             doubts,
+            reports,
+            events: told,
         };
-        let outbox = outbox(args, &client, &clock, &metrics, reports)?;
-        let (events, event_queue) = Events::new(&instance(), metrics.clone());
-        let shared_namespace = args.shared_policy_namespace.clone();
+        let outbox = outbox(args, &base, report_bell)?;
         let view = Arc::new(View::new(
-            shared_namespace,
+            args.shared_policy_namespace.clone(),
             outbox.clone(),
             bells.clone(),
-            clock.clone(),
-            metrics.clone(),
+            base.clock.clone(),
+            base.metrics.clone(),
         ));
-        let writer = StatusWriter {
-            client: client.clone(),
-            gate: Gate::new(WRITES),
-            metrics: metrics.clone(),
-        };
         let tally = Tally::default();
-        let tickets = TicketDesk {
-            client: client.clone(),
-            view: view.clone(),
-            outbox: outbox.clone(),
-            writer: writer.clone(),
-            events: events.clone(),
-            clock: clock.clone(),
-            watches: watches.clone(),
-            metrics: metrics.clone(),
-            settings: Settings {
-                archive_after: args.archive_after.to_signed(),
-            },
+        let writer = StatusWriter {
+            client: base.client.clone(),
+            gate: Gate::new(WRITES),
+            metrics: base.metrics.clone(),
         };
-        let policies = PolicyDesk {
-            client: client.clone(),
-            view: view.clone(),
-            writer,
-            events: events.clone(),
-            clock: clock.clone(),
-            namespaces: args.namespaces.clone(),
-            tally: tally.clone(),
-        };
-        let queues = Queues {
-            tickets: ticket_queue,
-            policies: policy_queue,
-            doubts: doubt_queue,
-            reports: report_queue,
-            events: event_queue,
-        };
-        let shared = Shared {
-            view: view.clone(),
-            events,
-            watches,
-            clock: clock.clone(),
-            namespace: None,
-        };
-        let (tickets, policies) = (Arc::new(tickets), Arc::new(policies));
+        let tickets = ticket_desk(args, &base, &view, &outbox, &writer, &events);
+        let policies = policy_desk(args, &base, &view, writer, &events, &tally);
         Ok(Self {
-            client,
+            base,
             view,
             outbox,
-            clock,
-            metrics,
-            health,
+            bells,
+            tickets,
+            policies,
+            events,
+            tally,
+            queues,
+        })
+    }
+
+    /// Starts everything but the watches.
+    pub fn start(
+        self,
+        standing: &mut Supervisor,
+        halt: &CancellationToken,
+        flush: &CancellationToken,
+    ) -> Running {
+        let Self {
+            base,
+            view,
             bells,
             tickets,
             policies,
             tally,
             queues,
-            shared,
-        })
+            ..
+        } = self;
+        let Base {
+            client,
+            clock,
+            metrics,
+            health,
+            ..
+        } = base;
+        *tally.lock() = tasks::count(&view);
+        standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
+        let doubts = tasks::settle_doubts(queues.doubts, tickets.clone(), policies.clone());
+        standing.spawn("doubts", doubts);
+        let counting = tasks::keep_tally(view.clone(), tally, bells, clock.clone());
+        standing.spawn("tally", counting);
+        let collecting = tasks::collect_revisions(client.clone(), view, clock.clone());
+        standing.spawn("revisions", collecting);
+        let engine = Engine {
+            clock,
+            metrics: metrics.clone(),
+            health,
+            halt: halt.clone(),
+        };
+        let writing = events::write(client, queues.events, metrics, flush.clone());
+        Running {
+            policies: tokio::spawn(engine.clone().run(policies, queues.policies)),
+            tickets: tokio::spawn(engine.run(tickets, queues.tickets)),
+            events: tokio::spawn(writing),
+        }
     }
+
+    /// What the end of a namespace's streams needs.
+    fn shared(&self, namespace: Option<String>) -> Shared {
+        Shared {
+            view: self.view.clone(),
+            events: self.events.clone(),
+            watches: self.base.watches.clone(),
+            clock: self.base.clock.clone(),
+            namespace,
+        }
+    }
+}
+
+fn ticket_desk(
+    args: &RunArgs,
+    base: &Base,
+    view: &Arc<View>,
+    outbox: &Outbox,
+    writer: &StatusWriter,
+    events: &Events,
+) -> Arc<TicketDesk> {
+    Arc::new(TicketDesk {
+        client: base.client.clone(),
+        view: view.clone(),
+        outbox: outbox.clone(),
+        writer: writer.clone(),
+        events: events.clone(),
+        clock: base.clock.clone(),
+        watches: base.watches.clone(),
+        metrics: base.metrics.clone(),
+        settings: Settings {
+            archive_after: args.archive_after.to_signed(),
+        },
+    })
+}
+
+fn policy_desk(
+    args: &RunArgs,
+    base: &Base,
+    view: &Arc<View>,
+    writer: StatusWriter,
+    events: &Events,
+    tally: &Tally,
+) -> Arc<PolicyDesk> {
+    Arc::new(PolicyDesk {
+        client: base.client.clone(),
+        view: view.clone(),
+        writer,
+        events: events.clone(),
+        clock: base.clock.clone(),
+        namespaces: args.namespaces.clone(),
+        tally: tally.clone(),
+        secrets: Mutex::default(),
+    })
 }
 
 /// The outbox with its ways out.
 fn outbox(
     args: &RunArgs,
-    client: &Client,
-    clock: &OperatorClock,
-    metrics: &Metrics,
+    base: &Base,
     reports: mpsc::UnboundedSender<TicketKey>,
 ) -> anyhow::Result<Outbox> {
-    let extra_ca_pem = args
-        .extra_ca_file
-        .as_ref()
-        .map(|file| {
-            std::fs::read(file)
-                .with_context(|| format!("`--extra-ca-file` \"{}\" cannot be read", file.display()))
-        })
-        .transpose()?;
+    let read = |file: &PathBuf| {
+        std::fs::read(file)
+            .with_context(|| format!("`--extra-ca-file` \"{}\" cannot be read", file.display()))
+    };
     let http = HttpClient::new(&HttpOptions {
         allowed_networks: args.allow_networks.clone(),
-        extra_ca_pem,
+        extra_ca_pem: args.extra_ca_file.as_ref().map(read).transpose()?,
     })?;
-    let secrets = Arc::new(BriefSecrets::new(ClusterSecrets::new(client.clone())));
-    let clock = Arc::new(clock.clone());
+    let secrets = Arc::new(BriefSecrets::new(ClusterSecrets::new(base.client.clone())));
+    let clock = Arc::new(base.clock.clone());
     let connectors = Connectors::new(http, secrets, clock.clone());
-    let observer = Arc::new(Observed(metrics.clone()));
+    let observer = Arc::new(Observed(base.metrics.clone()));
     Ok(Outbox::new(
         OutboxConfig::default(),
         Arc::new(connectors),
@@ -206,69 +285,74 @@ impl DeliveryObserver for Observed {
 pub fn follow_all(
     standing: &mut Supervisor,
     args: &RunArgs,
-    client: &Client,
-    shared: &Shared,
-    metrics: &Metrics,
+    operator: &Operator,
 ) -> Vec<watch::Receiver<bool>> {
     let mut listed = Vec::new();
     for namespace in scopes(&args.namespaces) {
-        let (signal, heard) = watch::channel(false);
         let open = Selection {
             fields: Some("status.archived!=true".to_owned()),
             labels: None,
         };
-        let sink = TicketSink(Shared {
-            namespace: namespace.clone(),
-            ..shared.clone()
-        });
-        standing.spawn(
+        let sink = TicketSink(operator.shared(namespace));
+        listed.push(follow_one::<Ticket, _>(
+            standing,
+            operator,
             "watch tickets",
-            follow::<Ticket, _>(
-                api(client, namespace.as_deref()),
-                open,
-                sink,
-                metrics.clone(),
-                signal,
-            ),
-        );
-        listed.push(heard);
+            open,
+            sink,
+        ));
     }
     for namespace in scopes(&args.policy_namespaces()) {
-        let (signal, heard) = watch::channel(false);
-        let sink = PolicySink(Shared {
-            namespace: namespace.clone(),
-            ..shared.clone()
-        });
+        let sink = PolicySink(operator.shared(namespace.clone()));
         let all = Selection::default();
-        let stream = follow::<EscalationPolicy, _>(
-            api(client, namespace.as_deref()),
+        listed.push(follow_one::<EscalationPolicy, _>(
+            standing,
+            operator,
+            "watch escalationpolicies",
             all,
             sink,
-            metrics.clone(),
-            signal,
-        );
-        standing.spawn("watch escalationpolicies", stream);
-        listed.push(heard);
-        let (signal, heard) = watch::channel(false);
-        let sink = RevisionSink(Shared {
-            namespace: namespace.clone(),
-            ..shared.clone()
-        });
+        ));
+        let sink = RevisionSink(operator.shared(namespace));
         let ours = Selection {
             fields: None,
             labels: Some(revisions::LABEL.to_owned()),
         };
-        let stream = follow::<ControllerRevision, _>(
-            api(client, namespace.as_deref()),
+        listed.push(follow_one::<ControllerRevision, _>(
+            standing,
+            operator,
+            "watch controllerrevisions",
             ours,
             sink,
-            metrics.clone(),
-            signal,
-        );
-        standing.spawn("watch controllerrevisions", stream);
-        listed.push(heard);
+        ));
     }
     listed
+}
+
+fn follow_one<K, S>(
+    standing: &mut Supervisor,
+    operator: &Operator,
+    name: &str,
+    selection: Selection,
+    sink: S,
+) -> watch::Receiver<bool>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+    S: Sink<K>,
+{
+    let (signal, heard) = watch::channel(false);
+    let base = &operator.base;
+    let api: Api<DeserializeGuard<K>> = match sink.namespace() {
+        Some(namespace) => Api::namespaced(base.client.clone(), namespace),
+        None => Api::all(base.client.clone()),
+    };
+    let stream = follow(api, selection, sink, base.metrics.clone(), signal);
+    standing.spawn(name, stream);
+    heard
 }
 
 /// Waits until every watch has listed everything once.
@@ -287,16 +371,6 @@ fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
         vec![None]
     } else {
         namespaces.iter().cloned().map(Some).collect()
-    }
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
     }
 }
 

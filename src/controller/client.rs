@@ -130,11 +130,18 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::any;
     use http::Response;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{Api, Config};
 
-    use super::Ear;
+    use super::{Ear, call, client};
     use crate::clock::{Now, OperatorClock};
     use crate::controller::freshness::Watches;
     use crate::metrics::Metrics;
@@ -166,5 +173,43 @@ mod tests {
                 .text()
                 .contains("firebell_wall_clock_disagrees 1")
         );
+    }
+
+    /// An API server that answers every request alike, and how often it was asked.
+    async fn server(status: StatusCode) -> (Config, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = asked.clone();
+        let answer = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            async move { (status, [("retry-after", "0")], "{}") }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(
+            async move { axum::serve(listener, Router::new().fallback(any(answer))).await },
+        );
+        (Config::new(url.parse().unwrap()), asked)
+    }
+
+    #[tokio::test]
+    async fn no_call_is_repeated_behind_our_back() {
+        // The client installs no provider by itself where none is the process's default.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for status in [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ] {
+            let (config, asked) = server(status).await;
+            let ear = Ear {
+                clock: OperatorClock::start(),
+                watches: Watches::default(),
+                metrics: Metrics::default(),
+            };
+            let api: Api<ConfigMap> = Api::namespaced(client(config, ear).unwrap(), "shop");
+            let error = call("get config maps", api.get("a")).await.unwrap_err();
+            assert_eq!(error.class(), crate::controller::error::Class::Transient);
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "{status}");
+        }
     }
 }

@@ -11,7 +11,6 @@ use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::backoff;
 use super::error::Class;
@@ -26,6 +25,8 @@ use crate::serve::Health;
 const PLACES: usize = 32;
 /// Longest sleep: a clock that was steered is noticed, and the loop shows that it moves.
 const NAP: Duration = Duration::from_millis(200);
+/// How long a halting engine waits for reports that are on their way to it.
+const LAST_REPORTS: Duration = Duration::from_millis(50);
 
 /// What a look came to.
 #[derive(Clone, Copy, Debug)]
@@ -66,65 +67,160 @@ impl Place {
     }
 }
 
-/// Runs looks until stopped; those that run then are waited for.
-pub async fn run<L: Look>(
+/// What looks are run with.
+#[derive(Clone, Debug)]
+pub struct Engine<C> {
+    /// The time that deadlines are compared with.
+    pub clock: C,
+    /// Counts.
+    pub metrics: Metrics,
+    /// Told that the loop moves.
+    pub health: Health,
+    /// Told to halt, the engine waits for no deadline any more: it looks at what has changed so far, waits for the
+    /// looks that run, and ends.
+    pub halt: CancellationToken,
+}
+
+/// The queues inside a running engine.
+struct Loop<L> {
     looker: Arc<L>,
-    mut triggers: mpsc::UnboundedReceiver<Trigger>,
-    clock: impl Now,
+    places: Arc<Semaphore>,
+    running: usize,
+    ended: mpsc::UnboundedSender<(Key, Option<Turn>)>,
+    schedule: Schedule<Key>,
+    failures: HashMap<Key, u32>,
     metrics: Metrics,
-    health: Health,
-    stop: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(PLACES));
-    let running = TaskTracker::new();
-    let (ended, mut ends) = mpsc::unbounded_channel::<(Key, Option<Turn>)>();
-    let mut schedule = Schedule::default();
-    let mut failures = Failures::default();
-    while !stop.is_cancelled() {
-        health.moves(L::KIND.word());
-        while let Ok((key, wanted)) = triggers.try_recv() {
-            schedule.trigger(key, wanted);
+}
+
+impl<C: Now> Engine<C> {
+    /// Runs looks until told to halt.
+    pub async fn run<L: Look>(
+        self,
+        looker: Arc<L>,
+        mut triggers: mpsc::UnboundedReceiver<Trigger>,
+    ) {
+        let (ended, mut ends) = mpsc::unbounded_channel();
+        let mut work = Loop::new(looker, ended, self.metrics);
+        while !self.halt.is_cancelled() {
+            self.health.moves(L::KIND.word());
+            work.take_in(&mut triggers, &mut ends, self.clock.now());
+            if work.start_one(self.clock.now()) {
+                continue;
+            }
+            let waiting = work.schedule.waiting(self.clock.now()) > 0;
+            let nap = nap(work.schedule.next_time(), self.clock.now());
+            tokio::select! {
+                () = self.halt.cancelled() => {}
+                Some((key, wanted)) = triggers.recv() => work.schedule.trigger(key, wanted),
+                Some((key, turn)) = ends.recv() => work.end(key, turn, self.clock.now()),
+                Ok(permit) = work.places.clone().acquire_owned(), if waiting => drop(permit),
+                () = tokio::time::sleep(nap) => {}
+            }
         }
-        while let Ok((key, turn)) = ends.try_recv() {
-            end::<L>(
-                &mut schedule,
-                &mut failures,
-                key,
-                turn,
-                clock.now(),
-                &metrics,
-            );
-        }
-        if let Ok(permit) = places.clone().try_acquire_owned()
-            && let Some(key) = schedule.pop(clock.now())
-        {
-            let place = Place {
-                places: places.clone(),
-                held: Some(permit),
-            };
-            let (look, ended) = (looker.clone().look(key.clone(), place), ended.clone());
-            running.spawn(async move {
-                let turn = AssertUnwindSafe(look).catch_unwind().await.ok();
-                // The receiver ends only after all looks.
-                let _ = ended.send((key, turn));
-            });
-            continue;
-        }
-        let waiting = schedule.waiting(clock.now()) > 0;
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {}
-            trigger = triggers.recv() => match trigger {
-                Some((key, wanted)) => schedule.trigger(key, wanted),
-                None => break,
-            },
-            Some((key, turn)) = ends.recv() => end::<L>(&mut schedule, &mut failures, key, turn, clock.now(), &metrics),
-            Ok(permit) = places.clone().acquire_owned(), if waiting => drop(permit),
-            () = tokio::time::sleep(nap(schedule.next_time(), clock.now())) => {}
+        // What was reported until now is still on its way here.
+        tokio::time::sleep(LAST_REPORTS).await;
+        let last = self.clock.now();
+        loop {
+            work.take_in(&mut triggers, &mut ends, last);
+            if work.start_one(last) {
+                continue;
+            }
+            if work.running == 0 {
+                return;
+            }
+            if let Some((key, turn)) = ends.recv().await {
+                work.end(key, turn, last);
+            }
         }
     }
-    running.close();
-    running.wait().await;
+}
+
+impl<L: Look> Loop<L> {
+    fn new(
+        looker: Arc<L>,
+        ended: mpsc::UnboundedSender<(Key, Option<Turn>)>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            looker,
+            places: Arc::new(Semaphore::new(PLACES)),
+            running: 0,
+            ended,
+            schedule: Schedule::default(),
+            failures: HashMap::new(),
+            metrics,
+        }
+    }
+
+    /// Takes in all that waits.
+    fn take_in(
+        &mut self,
+        triggers: &mut mpsc::UnboundedReceiver<Trigger>,
+        ends: &mut mpsc::UnboundedReceiver<(Key, Option<Turn>)>,
+        now: Timestamp,
+    ) {
+        while let Ok((key, wanted)) = triggers.try_recv() {
+            self.schedule.trigger(key, wanted);
+        }
+        while let Ok((key, turn)) = ends.try_recv() {
+            self.end(key, turn, now);
+        }
+    }
+
+    /// Starts the most urgent look that is due, if there is a place.
+    fn start_one(&mut self, now: Timestamp) -> bool {
+        let Ok(permit) = self.places.clone().try_acquire_owned() else {
+            return false;
+        };
+        let Some(key) = self.schedule.pop(now) else {
+            return false;
+        };
+        let place = Place {
+            places: self.places.clone(),
+            held: Some(permit),
+        };
+        let (look, ended) = (
+            self.looker.clone().look(key.clone(), place),
+            self.ended.clone(),
+        );
+        self.running += 1;
+        tokio::spawn(async move {
+            let turn = AssertUnwindSafe(look).catch_unwind().await.ok();
+            // The receiver ends only after all looks, or with the process.
+            let _ = ended.send((key, turn));
+        });
+        true
+    }
+
+    /// Takes in what a look came to. `None` = it panicked.
+    fn end(&mut self, key: Key, turn: Option<Turn>, now: Timestamp) {
+        self.running -= 1;
+        let (outcome, class) = match turn {
+            Some(Turn::Rest { until, later }) => {
+                self.failures.remove(&key);
+                self.metrics.reconciled(L::KIND, Outcome::Done);
+                return self.schedule.finish(key, until, later);
+            }
+            Some(Turn::Failed(Class::Conflict)) => (Outcome::Conflict, Class::Conflict),
+            Some(Turn::Failed(Class::Transient)) => (Outcome::Transient, Class::Transient),
+            Some(Turn::Failed(Class::Terminal)) => (Outcome::Terminal, Class::Terminal),
+            None => {
+                tracing::error!(
+                    kind = ?L::KIND,
+                    object = %key,
+                    "a fault of the operator stopped its work on this object; it is tried again; please report the panic above"
+                );
+                (Outcome::Panic, Class::Transient)
+            }
+        };
+        self.metrics.reconciled(L::KIND, outcome);
+        let row = self.failures.entry(key.clone()).or_default();
+        *row += 1;
+        let until = now
+            .saturating_add(backoff::rest(class, *row))
+            .unwrap_or(Timestamp::MAX);
+        self.schedule.finish(key, Some(until), SignedDuration::ZERO);
+    }
 }
 
 /// How long to sleep until a deadline.
@@ -135,41 +231,6 @@ fn nap(next: Option<Timestamp>, now: Timestamp) -> Duration {
             .unsigned_abs()
     });
     left.unwrap_or(NAP).min(NAP)
-}
-
-/// Failures in a row, by object.
-#[derive(Debug, Default)]
-struct Failures(HashMap<Key, u32>);
-
-fn end<L: Look>(
-    schedule: &mut Schedule<Key>,
-    failures: &mut Failures,
-    key: Key,
-    turn: Option<Turn>,
-    now: Timestamp,
-    metrics: &Metrics,
-) {
-    let (outcome, class) = match turn {
-        Some(Turn::Rest { until, later }) => {
-            failures.0.remove(&key);
-            metrics.reconciled(L::KIND, Outcome::Done);
-            return schedule.finish(key, until, later);
-        }
-        Some(Turn::Failed(Class::Conflict)) => (Outcome::Conflict, Class::Conflict),
-        Some(Turn::Failed(Class::Transient)) => (Outcome::Transient, Class::Transient),
-        Some(Turn::Failed(Class::Terminal)) => (Outcome::Terminal, Class::Terminal),
-        None => {
-            tracing::error!(kind = ?L::KIND, object = %key, "a fault of the operator stopped its work on this object; it is tried again; please report the panic above");
-            (Outcome::Panic, Class::Transient)
-        }
-    };
-    metrics.reconciled(L::KIND, outcome);
-    let row = failures.0.entry(key.clone()).or_default();
-    *row += 1;
-    let until = now
-        .saturating_add(backoff::rest(class, *row))
-        .unwrap_or(Timestamp::MAX);
-    schedule.finish(key, Some(until), SignedDuration::ZERO);
 }
 
 #[cfg(test)]
@@ -183,7 +244,7 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
-    use super::{Class, Look, Place, Turn, run};
+    use super::{Class, Engine, Look, Place, Turn};
     use crate::clock::{Now, WallClock};
     use crate::controller::key::Key;
     use crate::metrics::{Kind, Metrics};
@@ -223,23 +284,30 @@ mod tests {
         looks: Arc<Scripted>,
         triggers: mpsc::UnboundedSender<(Key, Timestamp)>,
         metrics: Metrics,
+        halt: CancellationToken,
+        engine: tokio::task::JoinHandle<()>,
     }
 
     fn start() -> Running {
         let (triggers, receiver) = mpsc::unbounded_channel();
-        let (looks, metrics) = (Arc::new(Scripted::default()), Metrics::default());
-        tokio::spawn(run(
-            looks.clone(),
-            receiver,
-            WallClock,
-            metrics.clone(),
-            Health::default(),
+        let (looks, metrics, halt) = (
+            Arc::new(Scripted::default()),
+            Metrics::default(),
             CancellationToken::new(),
-        ));
+        );
+        let engine = Engine {
+            clock: WallClock,
+            metrics: metrics.clone(),
+            health: Health::default(),
+            halt: halt.clone(),
+        };
+        let engine = tokio::spawn(engine.run(looks.clone(), receiver));
         Running {
             looks,
             triggers,
             metrics,
+            halt,
+            engine,
         }
     }
 
@@ -304,5 +372,20 @@ mod tests {
         running.looked_at("hangs", 200).await;
         running.trigger("plain");
         running.looked_at("plain", 1).await;
+    }
+
+    #[tokio::test]
+    async fn a_halt_looks_at_what_has_changed_and_waits_for_no_deadline() {
+        let running = start();
+        running.trigger("timed");
+        running.looked_at("timed", 1).await;
+        running.trigger("plain");
+        running.halt.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(10), running.engine).await;
+        assert!(
+            ended.is_ok(),
+            "the engine ended although \"timed\" has a deadline"
+        );
+        assert_eq!(running.looks.0.lock().get("plain").map(Vec::len), Some(1));
     }
 }

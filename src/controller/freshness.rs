@@ -12,10 +12,14 @@ pub const WATCH_SECONDS: u32 = 20;
 /// A watch silent for longer than this is not trusted.
 pub const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long an API server that did not answer is not asked again before a page leaves.
+pub const OUTAGE: Duration = Duration::from_secs(5);
+
 /// Signs of life of the ticket watches, by namespace (`""` = the whole cluster). Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Watches {
     seen: Arc<Mutex<HashMap<String, Instant>>>,
+    unanswered: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Watches {
@@ -44,6 +48,18 @@ impl Watches {
         last.is_some_and(|last| now.saturating_duration_since(*last) <= SILENCE)
     }
 
+    /// Notes that a live GET got no answer.
+    pub fn unanswered(&self, at: Instant) {
+        *self.unanswered.lock() = Some(at);
+    }
+
+    /// Whether the API server left a live GET without an answer lately: pages must not wait for it, one after the
+    /// other. What was seen last counts then.
+    pub fn outage(&self, now: Instant) -> bool {
+        let last = *self.unanswered.lock();
+        last.is_some_and(|last| now.saturating_duration_since(last) <= OUTAGE)
+    }
+
     /// The longest silence of any watch in seconds; zero before the first sign.
     pub fn silence(&self, now: Instant) -> Duration {
         let seen = self.seen.lock();
@@ -69,7 +85,7 @@ fn ticket_watch(uri: &http::Uri) -> Option<&str> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{SILENCE, Watches, ticket_watch};
+    use super::{OUTAGE, SILENCE, Watches, ticket_watch};
 
     #[test]
     fn only_an_opened_watch_on_tickets_is_a_sign_of_life() {
@@ -98,6 +114,19 @@ mod tests {
         ] {
             assert_eq!(ticket_watch(&uri.parse().unwrap()), wanted, "{uri}");
         }
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_answer_holds_up_no_page_after_the_first() {
+        let watches = Watches::default();
+        let start = Instant::now();
+        assert!(!watches.outage(start));
+        watches.unanswered(start);
+        assert!(watches.outage(start + OUTAGE));
+        assert!(
+            !watches.outage(start + OUTAGE + Duration::from_millis(1)),
+            "asked again"
+        );
     }
 
     #[test]

@@ -24,7 +24,10 @@ pub enum Seen {
     /// New for its own reconciler only.
     Policy,
     /// New for tickets as well.
-    Tickets,
+    Tickets {
+        /// Another policy is the namespace's default now, or one more or less is.
+        defaults: bool,
+    },
     /// Older than it should be: a live GET has to decide.
     Doubtful,
 }
@@ -41,7 +44,7 @@ struct Inner {
     objects: BTreeMap<PolicyKey, (Arc<EscalationPolicy>, Held)>,
     live: BTreeMap<PolicyKey, LivePolicy>,
     revisions: BTreeMap<PolicyKey, Stored>,
-    undecodable: HashSet<PolicyKey>,
+    undecodable: HashMap<PolicyKey, u64>,
     index: Option<Arc<PolicyIndex>>,
 }
 
@@ -80,8 +83,10 @@ impl Policies {
         let live = live_of(&policy);
         inner.undecodable.remove(&key);
         inner.objects.insert(key.clone(), (Arc::new(policy), held));
+        let before = inner.is_default(&key);
         if inner.go_live(&key, live) {
-            Seen::Tickets
+            let defaults = before || inner.is_default(&key);
+            Seen::Tickets { defaults }
         } else {
             Seen::Policy
         }
@@ -107,11 +112,12 @@ impl Policies {
         true
     }
 
-    /// Notes that a policy cannot be decoded; what was known of it stays in use.
-    pub fn undecodable(&self, key: &Key) -> usize {
+    /// Notes that a version of a policy cannot be decoded; what was known of it stays in use. Says whether that is
+    /// news, and how many there are.
+    pub fn undecodable(&self, key: &Key, version: u64) -> (bool, usize) {
         let mut inner = self.inner.lock();
-        inner.undecodable.insert(key.pair());
-        inner.undecodable.len()
+        let news = inner.undecodable.insert(key.pair(), version) != Some(version);
+        (news, inner.undecodable.len())
     }
 
     /// Takes in a stored revision; says whether that is new. One that is no valid policy is left out, with the reason.
@@ -227,6 +233,16 @@ impl Inner {
             self.index = None;
         }
         !same
+    }
+
+    /// Whether a policy in use is a default.
+    fn is_default(&self, key: &PolicyKey) -> bool {
+        let revision = self
+            .live
+            .get(key)
+            .and_then(|live| live.revision.as_ref())
+            .and_then(|name| self.revisions.get(&(key.0.clone(), name.clone())));
+        revision.is_some_and(|stored| stored.valid.spec().default)
     }
 
     fn refresh_live(&mut self) {

@@ -22,7 +22,7 @@ use super::versions::Origin;
 use super::view::View;
 use crate::api::EscalationPolicy;
 use crate::clock::{Now, OperatorClock};
-use crate::domain::policy::{Checked, ItemCode, Surroundings, ValidPolicy};
+use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyKey;
 use crate::metrics::Kind;
 
@@ -43,6 +43,18 @@ pub struct Use {
 /// Counts of users by policy, as last taken; shared with who takes them.
 pub type Tally = Arc<Mutex<HashMap<PolicyKey, Use>>>;
 
+/// Keys of Secrets by name; `None` when the API server did not say.
+type SecretKeys = Option<BTreeMap<String, BTreeSet<String>>>;
+
+/// What was last read of the Secrets that a policy names.
+#[derive(Clone, Debug)]
+pub struct SecretsSeen {
+    generation: Option<i64>,
+    read: Timestamp,
+    until: Timestamp,
+    keys: SecretKeys,
+}
+
 /// What looks at policies.
 pub struct PolicyDesk {
     /// The API server.
@@ -59,6 +71,8 @@ pub struct PolicyDesk {
     pub namespaces: Vec<String>,
     /// How many tickets use each policy.
     pub tally: Tally,
+    /// So that a look for another reason reads no Secret.
+    pub secrets: Mutex<HashMap<Key, SecretsSeen>>,
 }
 
 impl Look for PolicyDesk {
@@ -70,9 +84,10 @@ impl Look for PolicyDesk {
             later: SignedDuration::ZERO,
         };
         let Some(policy) = self.view.policies.get(&key) else {
+            self.secrets.lock().remove(&key);
             return rest(None);
         };
-        match place.leave_for(self.settle(&key, &policy)).await {
+        match place.leave_for(Box::pin(self.settle(&key, &policy))).await {
             Ok(until) => rest(Some(until)),
             Err(error) => self.report(&key, &error).await,
         }
@@ -84,36 +99,36 @@ impl PolicyDesk {
     async fn settle(&self, key: &Key, policy: &EscalationPolicy) -> Result<Timestamp, CallError> {
         let now = self.clock.now();
         let defaults = self.defaults(key);
-        let secrets = self.secrets_of(key, policy).await;
-        let secrets_unknown = secrets.is_none();
+        let secrets = self.secrets_of(key, policy, now).await;
         let around = Surroundings {
             now: Some(now),
-            secrets,
+            secrets: secrets.keys.clone(),
             defaults: defaults.clone(),
         };
-        let Checked {
-            policy: checked,
-            open_items,
-        } = ValidPolicy::check_in(policy.spec.clone(), &around);
-        let missing = open_items.iter().any(|item| is_missing(item.code));
-        let revision = match &checked {
+        let checked = ValidPolicy::check_in(policy.spec.clone(), &around);
+        let missing = checked.open_items.iter().any(|item| is_missing(item.code));
+        let revision = match &checked.policy {
             Ok(_) => Some(self.store(key, policy).await?),
             Err(_) => None,
         };
         let found = Found {
             revision,
-            errors: checked.err().unwrap_or_default(),
-            open_items,
+            errors: checked.policy.err().unwrap_or_default(),
+            open_items: checked.open_items,
             defaults,
             usage: self.usage(key),
         };
         self.write(key, policy, &found, now).await?;
-        let again = if missing || secrets_unknown {
+        let again = if missing || secrets.keys.is_none() {
             MISSING_AGAIN
         } else {
             CALENDAR_AGAIN
         };
-        Ok(now.saturating_add(again).unwrap_or(Timestamp::MAX))
+        let until = secrets.read.saturating_add(again).unwrap_or(Timestamp::MAX);
+        self.secrets
+            .lock()
+            .insert(key.clone(), SecretsSeen { until, ..secrets });
+        Ok(until)
     }
 
     /// Makes sure that the revision of a valid spec is stored, before any status names it.
@@ -225,12 +240,29 @@ impl PolicyDesk {
         })
     }
 
-    /// The keys of the Secrets that a policy names, each read by name; `None` when the API server does not say.
+    /// The keys of the Secrets that a policy names; each is read by name where that is due.
     async fn secrets_of(
         &self,
         key: &Key,
         policy: &EscalationPolicy,
-    ) -> Option<BTreeMap<String, BTreeSet<String>>> {
+        now: Timestamp,
+    ) -> SecretsSeen {
+        let generation = policy.metadata.generation;
+        let known = self.secrets.lock().get(key).cloned();
+        if let Some(known) =
+            known.filter(|known| known.generation == generation && now < known.until)
+        {
+            return known;
+        }
+        SecretsSeen {
+            generation,
+            read: now,
+            until: now,
+            keys: self.read_secrets(key, policy).await,
+        }
+    }
+
+    async fn read_secrets(&self, key: &Key, policy: &EscalationPolicy) -> SecretKeys {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let named: BTreeSet<&str> = policy
             .spec

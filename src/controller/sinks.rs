@@ -73,6 +73,10 @@ pub struct TicketSink(pub Shared);
 impl Sink<Ticket> for TicketSink {
     const KIND: Kind = Kind::Ticket;
 
+    fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
+    }
+
     fn alive(&self) {
         self.0.watches.alive(
             self.0.namespace.as_deref().unwrap_or_default(),
@@ -85,8 +89,9 @@ impl Sink<Ticket> for TicketSink {
     }
 
     fn undecodable(&self, metadata: &ObjectMeta, error: &str) {
-        self.0.view.undecodable_ticket(&Key::of(metadata));
-        self.0.tell_undecodable(Kind::Ticket, metadata, error);
+        if self.0.view.undecodable_ticket(metadata) {
+            self.0.tell_undecodable(Kind::Ticket, metadata, error);
+        }
     }
 
     fn lose(&self, metadata: &ObjectMeta, _last: Option<Ticket>) {
@@ -106,14 +111,19 @@ pub struct PolicySink(pub Shared);
 impl Sink<EscalationPolicy> for PolicySink {
     const KIND: Kind = Kind::EscalationPolicy;
 
+    fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
+    }
+
     fn take(&self, policy: EscalationPolicy, origin: Origin) {
         self.0.view.take_policy(policy, origin);
     }
 
     fn undecodable(&self, metadata: &ObjectMeta, error: &str) {
-        self.0.view.undecodable_policy(&Key::of(metadata));
-        self.0
-            .tell_undecodable(Kind::EscalationPolicy, metadata, error);
+        if self.0.view.undecodable_policy(metadata) {
+            self.0
+                .tell_undecodable(Kind::EscalationPolicy, metadata, error);
+        }
     }
 
     fn lose(&self, metadata: &ObjectMeta, _last: Option<EscalationPolicy>) {
@@ -132,6 +142,10 @@ pub struct RevisionSink(pub Shared);
 
 impl Sink<ControllerRevision> for RevisionSink {
     const KIND: Kind = Kind::ControllerRevision;
+
+    fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
+    }
 
     fn take(&self, revision: ControllerRevision, _origin: Origin) {
         self.0.view.take_revision(&revision);

@@ -22,6 +22,8 @@ use crate::metrics::{Kind, Metrics};
 pub trait Sink<K>: Send + Sync + 'static {
     /// The kind, for logs and metrics.
     const KIND: Kind;
+    /// The namespace of the stream; `None` = the whole cluster.
+    fn namespace(&self) -> Option<&str>;
     /// The watch lives.
     fn alive(&self) {}
     /// A version of an object came.

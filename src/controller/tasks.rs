@@ -52,7 +52,9 @@ pub async fn settle_doubts(
 ) {
     while let Some(doubt) = doubts.recv().await {
         match doubt {
-            Doubt::Ticket(key) => tickets.read_live(&key).await,
+            Doubt::Ticket(key) => {
+                tickets.read_live(&key).await;
+            }
             Doubt::Policy(key) => policies.read_live(&key).await,
         }
     }
@@ -76,7 +78,8 @@ pub async fn keep_tally(view: Arc<View>, tally: Tally, bells: Bells, clock: Oper
     }
 }
 
-fn count(view: &View) -> HashMap<PolicyKey, Use> {
+/// Counts the open tickets of each policy.
+pub fn count(view: &View) -> HashMap<PolicyKey, Use> {
     let index = view.policies.index();
     let mut counts: HashMap<PolicyKey, Use> = HashMap::new();
     view.tickets

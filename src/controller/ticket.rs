@@ -1,7 +1,7 @@
 //! One look at a ticket: observe, let the decisions drive, report.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use kube::{Api, Client};
@@ -19,10 +19,13 @@ use super::versions::Origin;
 use super::view::{self, View};
 use super::world::KubeWorld;
 use crate::api::Ticket;
-use crate::clock::OperatorClock;
+use crate::clock::{Now, OperatorClock};
 use crate::domain::observed::Settings;
 use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
+
+/// How long a page waits for a live GET when its watch has gone silent.
+const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What looks at tickets.
 pub struct TicketDesk {
@@ -51,7 +54,7 @@ impl Look for TicketDesk {
 
     async fn look(self: Arc<Self>, key: Key, mut place: Place) -> Turn {
         if !self.watches.fresh(&key.namespace, Instant::now()) {
-            place.leave_for(self.read_live(&key)).await;
+            place.leave_for(self.check_live(&key)).await;
         }
         let Some(seen) = observe(&self.view, &self.outbox, &key) else {
             return Turn::Rest {
@@ -75,8 +78,12 @@ impl TicketDesk {
     async fn report(&self, key: &Key, error: &CallError) -> Turn {
         let class = error.class();
         match class {
-            Class::Conflict => self.read_live(key).await,
-            Class::Terminal if matches!(error, CallError::Gone { .. }) => self.read_live(key).await,
+            Class::Conflict => {
+                self.read_live(key).await;
+            }
+            Class::Terminal if matches!(error, CallError::Gone { .. }) => {
+                self.read_live(key).await;
+            }
             Class::Transient | Class::Terminal => {
                 tracing::warn!(ticket = %key, reason = error.reason(), %error, "a ticket could not be handled; it is tried again");
             }
@@ -84,8 +91,22 @@ impl TicketDesk {
         Turn::Failed(class)
     }
 
+    /// Checks by a live GET what a watch that has gone silent may have missed. An API server that does not answer
+    /// holds up no page for longer than a moment: what is armed leaves (delivery.md section 1).
+    async fn check_live(&self, key: &Key) {
+        let _permit = self.writer.gate.pass(self.clock.now()).await;
+        if self.watches.outage(Instant::now()) {
+            return;
+        }
+        let asked = tokio::time::timeout(CHECK_LIMIT, self.read_live(key)).await;
+        if asked != Ok(true) {
+            self.watches.unanswered(Instant::now());
+        }
+    }
+
     /// Asks the API server itself: what it answers counts, whatever the watch said.
-    pub async fn read_live(&self, key: &Key) {
+    /// Says whether it answered.
+    pub async fn read_live(&self, key: &Key) -> bool {
         let api: Api<Ticket> = Api::namespaced(self.client.clone(), &key.namespace);
         match call("get tickets", api.get(&key.name)).await {
             Ok(ticket) => self.view.take_ticket(ticket, Origin::Live),
@@ -94,8 +115,11 @@ impl TicketDesk {
                 let uid = held.and_then(|held| held.ticket.metadata.uid.clone());
                 self.view.lose_ticket(key, uid.as_deref());
             }
-            // Without an answer what was seen last counts: what is armed still leaves (delivery.md section 1).
-            Err(error) => tracing::debug!(ticket = %key, %error, "no live answer"),
+            Err(error) => {
+                tracing::debug!(ticket = %key, %error, "no live answer");
+                return false;
+            }
         }
+        true
     }
 }

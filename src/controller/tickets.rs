@@ -3,7 +3,7 @@
 //! Answers of our own writes go in as well as what the watch tells, so a decision never stands on a version older
 //! than the last write. Questions about other tickets are answered by an index, not by a scan.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +50,7 @@ struct Inner {
     held: HashMap<Key, HeldTicket>,
     same_key: HashMap<(Arc<str>, String), BTreeSet<Key>>,
     children: HashMap<(Arc<str>, String), BTreeSet<Key>>,
-    undecodable: HashSet<Key>,
+    undecodable: HashMap<Key, u64>,
 }
 
 impl Tickets {
@@ -131,14 +131,14 @@ impl Tickets {
         self.inner.read().held.get(key).cloned()
     }
 
-    /// Notes that a ticket cannot be decoded; nothing is decided about it until it can.
-    pub fn undecodable(&self, key: &Key) -> usize {
+    /// Notes that a version of a ticket cannot be decoded; nothing is decided about it until one can. Says whether
+    /// that is news.
+    pub fn undecodable(&self, key: &Key, version: u64) -> bool {
         let mut inner = self.inner.write();
-        inner.undecodable.insert(key.clone());
         if let Some(held) = inner.held.remove(key) {
             inner.unlink(key, &held.ticket);
         }
-        inner.undecodable.len()
+        inner.undecodable.insert(key.clone(), version) != Some(version)
     }
 
     /// How many tickets cannot be decoded.
@@ -196,7 +196,7 @@ impl Tickets {
     /// Keys of all tickets of a namespace (`None` = everywhere), those that cannot be decoded included.
     pub fn keys_in(&self, namespace: Option<&str>) -> Vec<Key> {
         let inner = self.inner.read();
-        let keys = inner.held.keys().chain(&inner.undecodable);
+        let keys = inner.held.keys().chain(inner.undecodable.keys());
         keys.filter(|key| namespace.is_none_or(|namespace| namespace == &*key.namespace))
             .cloned()
             .collect()

@@ -59,7 +59,7 @@ pub fn judge(held: Held, incoming: &ObjectMeta, origin: Origin, now: Instant) ->
         Origin::Live => Verdict::Take,
         Origin::Relist => Verdict::Doubtful,
         Origin::Watch if now.saturating_duration_since(held.since) > LAG => Verdict::Doubtful,
-        Origin::Written | Origin::Watch => Verdict::Older,
+        Origin::Watch | Origin::Written => Verdict::Older,
     }
 }
 

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
+use kube::api::ObjectMeta;
 use tokio::sync::mpsc;
 
-use super::key::Key;
+use super::key::{Key, version};
 use super::policies::{Policies, Seen};
 use super::revisions;
 use super::tickets::{Change, HeldTicket, Tickets};
@@ -111,10 +112,14 @@ impl View {
             .undecodable(Kind::Ticket, self.tickets.undecodable_count());
     }
 
-    /// A ticket is stored that cannot be decoded.
-    pub fn undecodable_ticket(&self, key: &Key) {
-        self.metrics
-            .undecodable(Kind::Ticket, self.tickets.undecodable(key));
+    /// A ticket is stored that cannot be decoded; says whether that is news.
+    pub fn undecodable_ticket(&self, metadata: &ObjectMeta) -> bool {
+        let news = self
+            .tickets
+            .undecodable(&Key::of(metadata), version(metadata));
+        let count = self.tickets.undecodable_count();
+        self.metrics.undecodable(Kind::Ticket, count);
+        news
     }
 
     /// Takes in a version of a policy.
@@ -124,10 +129,12 @@ impl View {
             Seen::Nothing => {}
             Seen::Doubtful => self.doubt(Doubt::Policy(key)),
             Seen::Policy => self.trigger_policy(&key, origin),
-            Seen::Tickets => {
+            Seen::Tickets { defaults } => {
                 self.trigger_policy(&key, origin);
                 self.trigger_users(&key);
-                self.trigger_policies_of(&key.namespace);
+                if defaults {
+                    self.trigger_policies_of(&key.namespace);
+                }
             }
         }
     }
@@ -140,10 +147,13 @@ impl View {
         }
     }
 
-    /// A policy is stored that cannot be decoded; what was known of it stays in use.
-    pub fn undecodable_policy(&self, key: &Key) {
-        self.metrics
-            .undecodable(Kind::EscalationPolicy, self.policies.undecodable(key));
+    /// A policy is stored that cannot be decoded; what was known of it stays in use. Says whether that is news.
+    pub fn undecodable_policy(&self, metadata: &ObjectMeta) -> bool {
+        let (news, count) = self
+            .policies
+            .undecodable(&Key::of(metadata), version(metadata));
+        self.metrics.undecodable(Kind::EscalationPolicy, count);
+        news
     }
 
     /// Takes in a stored revision. One that is no valid policy is left out.

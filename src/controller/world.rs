@@ -1,5 +1,7 @@
 //! The world that decisions about one ticket act on: the Kubernetes API and the outbox.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 
@@ -66,13 +68,9 @@ impl<'a> KubeWorld<'a> {
             new,
             rank: view::rank(self.desk.clock.now(), view::severity(seen)),
         };
-        self.place
-            .leave_for(Box::pin(self.desk.writer.write(
-                Kind::Ticket,
-                WRITE,
-                wanted,
-            )))
-            .await
+        // Boxed: thousands may wait at the gate, and a call of the client is a large future.
+        let writing = Box::pin(self.desk.writer.write(Kind::Ticket, WRITE, wanted));
+        self.place.leave_for(writing).await
     }
 }
 
@@ -101,19 +99,31 @@ impl World for KubeWorld<'_> {
         if self.commits > COMMITS_MOST {
             return Err(CallError::Restless { what: WRITE });
         }
-        let written = Box::pin(self.write(&seen.ticket, &patch.status)).await?;
-        if let Some(written) = written {
-            log_commit(&self.key, &patch);
-            self.tell(&written, &patch.transitions);
-            self.desk.view.take_ticket(written, Origin::Written);
-        }
+        let written = self.write(&seen.ticket, &patch.status).await?;
         self.forget_committed(seen, &patch.status);
-        observe(&self.desk.view, &self.desk.outbox, &self.key)
-            .ok_or(CallError::Gone { what: WRITE })
+        let Some(written) = written else {
+            return self.look_again().ok_or(CallError::Gone { what: WRITE });
+        };
+        log_commit(&self.key, &patch);
+        self.tell(&written, &patch.transitions);
+        let archived = patch.status.archived.then(|| Arc::new(written.clone()));
+        self.desk.view.take_ticket(written, Origin::Written);
+        match archived {
+            // No longer held: nothing more is decided about it, and the decision says so itself.
+            Some(ticket) => Ok(Observed {
+                ticket,
+                ..seen.clone()
+            }),
+            None => self.look_again().ok_or(CallError::Gone { what: WRITE }),
+        }
     }
 }
 
 impl KubeWorld<'_> {
+    fn look_again(&self) -> Option<Observed> {
+        observe(&self.desk.view, &self.desk.outbox, &self.key)
+    }
+
     fn tell(&self, ticket: &Ticket, transitions: &[Transition]) {
         let policy = ticket
             .status

@@ -4,14 +4,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use firebell::api::{EscalationPolicy, Phase, Ticket};
+use firebell::api::{EscalationPolicy, EscalationPolicyStatus, Phase, Ticket};
 use firebell::controller::patch::status_patch;
+use firebell::testkit::audit::AuditEvent;
 use firebell::testkit::controlplane::{ControlPlane, namespace, shared};
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options};
 use firebell::testkit::receiver::{Received, Receiver};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::runtime::wait::conditions::is_crd_established;
 use kube::{Api, Client};
@@ -22,9 +25,9 @@ use tokio::sync::OnceCell;
 pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A namespace of its own, with all that plays in it.
-pub struct Stage {
+pub struct Stage<'a> {
     /// The API server.
-    pub control_plane: &'static ControlPlane,
+    pub control_plane: &'a ControlPlane,
     /// The administrator.
     pub admin: Client,
     /// The namespace.
@@ -34,12 +37,28 @@ pub struct Stage {
     operator: Option<Operator>,
 }
 
-impl Stage {
-    /// A stage without an operator.
+impl Stage<'static> {
+    /// A stage without an operator, on the control plane that all tests share.
     pub async fn new(prefix: &str) -> Self {
-        let control_plane = shared().await.unwrap();
+        let stage = Self::on(shared().await.unwrap(), prefix).await;
+        install_crds(&stage.admin).await;
+        stage
+    }
+
+    /// A stage with an operator of its namespace that has exactly the rights it needs.
+    pub async fn with_operator(prefix: &str) -> Self {
+        let mut stage = Self::new(prefix).await;
+        stage.grant("operator").await;
+        stage.start_as("operator");
+        assert!(stage.is_ready().await, "{}", stage.log());
+        stage
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// A stage without CRDs and operator.
+    pub async fn on(control_plane: &'a ControlPlane, prefix: &str) -> Self {
         let admin = control_plane.admin().unwrap();
-        install_crds(&admin).await;
         let place = namespace(&admin, prefix).await.unwrap();
         let receiver = Receiver::start().await.unwrap();
         Self {
@@ -51,14 +70,56 @@ impl Stage {
         }
     }
 
-    /// A stage with an operator of its namespace that has exactly the rights it needs.
-    pub async fn with_operator(prefix: &str) -> Self {
-        let mut stage = Self::new(prefix).await;
-        stage.grant("operator").await;
-        stage.start_as("operator");
-        let ready = stage.operator.as_mut().unwrap().ready(LIMIT).await;
-        assert!(ready.is_ok(), "{ready:?}\n{}", stage.log());
-        stage
+    /// Installs the CRDs.
+    pub async fn install_crds(&self) {
+        create_crds(&self.admin, firebell::api::crds()).await;
+    }
+
+    /// Installs the CRDs as looser rules might have had them: a ticket may hold anything.
+    pub async fn install_loose_crds(&self) {
+        let mut crds = firebell::api::crds();
+        for crd in crds
+            .iter_mut()
+            .filter(|crd| crd.spec.names.kind == "Ticket")
+        {
+            let version = &mut crd.spec.versions[0];
+            version
+                .selectable_fields
+                .as_mut()
+                .unwrap()
+                .retain(|field| field.json_path == ".status.archived");
+            let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+            let mut status = anything.clone();
+            status["properties"] = json!({"archived": {"type": "boolean"}});
+            let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": anything, "status": status}}});
+            version.schema = Some(serde_json::from_value(schema).unwrap());
+        }
+        create_crds(&self.admin, crds).await;
+    }
+
+    /// Starts an operator of the whole cluster with all rights.
+    pub fn start_as_admin(&mut self) {
+        let kubeconfig = self.control_plane.kubeconfig_path().to_owned();
+        self.spawn(kubeconfig, Vec::new());
+    }
+
+    /// Waits until the operator is ready.
+    pub async fn is_ready(&mut self) -> bool {
+        self.operator.as_mut().unwrap().ready(LIMIT).await.is_ok()
+    }
+
+    fn spawn(&mut self, kubeconfig: PathBuf, namespaces: Vec<String>) {
+        let options = Options {
+            binary: PathBuf::from(env!("CARGO_BIN_EXE_firebell")),
+            kubeconfig,
+            namespaces,
+            flags: vec!["--log-level".into(), "info,firebell=debug".into()],
+            log: self
+                .control_plane
+                .folder()
+                .join(format!("operator-{}.log", self.place)),
+        };
+        self.operator = Some(Operator::spawn(&options).unwrap());
     }
 
     /// Starts an operator as a user, without waiting for it.
@@ -68,17 +129,13 @@ impl Stage {
         } else {
             user.to_owned()
         };
-        let options = Options {
-            binary: PathBuf::from(env!("CARGO_BIN_EXE_firebell")),
-            kubeconfig: self.control_plane.user_kubeconfig(&user, &[]).unwrap(),
-            namespaces: vec![self.place.clone()],
-            flags: vec!["--log-level".into(), "info,firebell=debug".into()],
-            log: self
-                .control_plane
-                .folder()
-                .join(format!("operator-{}.log", self.place)),
-        };
-        self.operator = Some(Operator::spawn(&options).unwrap());
+        let kubeconfig = self.control_plane.user_kubeconfig(&user, &[]).unwrap();
+        self.spawn(kubeconfig, vec![self.place.clone()]);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.operator.as_mut().unwrap().kill();
     }
 
     /// SIGTERM.
@@ -190,6 +247,105 @@ spec:
             .unwrap()
     }
 
+    /// The acknowledgement of a person.
+    pub async fn acknowledge(&self, name: &str) {
+        self.patch_ticket(name, &json!({"spec": {"acknowledgement": {"by": "alice"}}}))
+            .await;
+    }
+
+    /// Waits until the log holds a text.
+    pub async fn wait_for_log(&self, text: &str) {
+        let found = eventually(text, LIMIT, async || {
+            self.log().contains(text).then_some(())
+        })
+        .await;
+        assert!(found.is_ok(), "{found:?}\n{}", self.log());
+    }
+
+    /// Waits for Events about a ticket; their reasons in the order of their names, which is that of `kubectl`.
+    pub async fn wait_for_events(
+        &self,
+        name: &str,
+        enough: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
+        let api: Api<Event> = Api::namespaced(self.admin.clone(), &self.place);
+        let about = |event: &Event| {
+            event
+                .regarding
+                .as_ref()
+                .is_some_and(|object| object.name.as_deref() == Some(name))
+        };
+        eventually("the Events are written", LIMIT, async || {
+            let listed = api.list(&ListParams::default()).await.ok()?;
+            let told: Vec<String> = listed
+                .items
+                .into_iter()
+                .filter(about)
+                .filter_map(|event| event.reason)
+                .collect();
+            enough(&told).then_some(told)
+        })
+        .await
+        .unwrap()
+    }
+
+    /// All stored revisions.
+    pub async fn revisions(&self) -> Vec<ControllerRevision> {
+        let api: Api<ControllerRevision> = Api::namespaced(self.admin.clone(), &self.place);
+        api.list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// Waits for a policy whose status fulfils a condition.
+    pub async fn wait_for_policy(
+        &self,
+        what: &str,
+        name: &str,
+        wanted: impl Fn(&EscalationPolicyStatus) -> bool,
+    ) -> EscalationPolicyStatus {
+        let found = eventually(what, LIMIT, async || {
+            let status = self.policy_object(name).await.status?;
+            wanted(&status).then_some(status)
+        });
+        match found.await {
+            Ok(status) => status,
+            Err(error) => panic!(
+                "{error}\n{:?}\n{}",
+                self.policy_object(name).await.status,
+                self.log()
+            ),
+        }
+    }
+
+    /// How many writes of this operator the API server has seen.
+    pub async fn writes(&self) -> usize {
+        // What was answered before this request is in the log once this request is.
+        let marker = format!("marker-{}", unheard());
+        let _ = self.tickets().get_opt(&marker).await;
+        let of_marker = |event: &AuditEvent| event.uri.contains(&marker);
+        self.control_plane
+            .wait_for_audit(of_marker, |found| !found.is_empty(), LIMIT)
+            .await
+            .unwrap();
+        let user = format!("operator-{}", self.place);
+        let written = |event: &AuditEvent| {
+            event.user == user && !["get", "list", "watch"].contains(&event.verb.as_str())
+        };
+        self.control_plane.audit_events(written).unwrap().len()
+    }
+
+    /// The number of writes once it has not grown for a few seconds.
+    pub async fn writes_after_they_settled(&self) -> usize {
+        let mut last = self.writes().await;
+        loop {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let now = self.writes().await;
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
     fn tickets(&self) -> Api<Ticket> {
         Api::namespaced(self.admin.clone(), &self.place)
     }
@@ -280,14 +436,21 @@ spec:
 async fn install_crds(admin: &Client) {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED
-        .get_or_init(|| async {
-            let api: Api<CustomResourceDefinition> = Api::all(admin.clone());
-            for crd in firebell::api::crds() {
-                let name = crd.metadata.name.clone().unwrap();
-                api.create(&PostParams::default(), &crd).await.unwrap();
-                let served = await_condition(api.clone(), &name, is_crd_established());
-                tokio::time::timeout(LIMIT, served).await.unwrap().unwrap();
-            }
-        })
+        .get_or_init(|| create_crds(admin, firebell::api::crds()))
         .await;
+}
+
+async fn create_crds(admin: &Client, crds: Vec<CustomResourceDefinition>) {
+    let api: Api<CustomResourceDefinition> = Api::all(admin.clone());
+    for crd in crds {
+        let name = crd.metadata.name.clone().unwrap();
+        api.create(&PostParams::default(), &crd).await.unwrap();
+        let served = await_condition(api.clone(), &name, is_crd_established());
+        tokio::time::timeout(LIMIT, served).await.unwrap().unwrap();
+    }
+}
+
+/// A word that no other request holds.
+fn unheard() -> String {
+    jiff::Timestamp::now().as_nanosecond().to_string()
 }

@@ -154,8 +154,11 @@ fn a_change_that_others_cannot_see_disturbs_nobody() {
 fn a_ticket_that_no_longer_decodes_is_counted_until_it_does() {
     let tickets = Tickets::default();
     put(&tickets, plain("a", 1), Origin::Watch);
-    assert_eq!(tickets.undecodable(&Key::new("shop", "a")), 1);
+    let key = Key::new("shop", "a");
+    assert!(tickets.undecodable(&key, 2));
+    assert!(!tickets.undecodable(&key, 2), "a relist is no news");
+    assert_eq!(tickets.undecodable_count(), 1);
     assert!(tickets.get(&Key::new("shop", "a")).is_none());
-    put(&tickets, plain("a", 2), Origin::Watch);
+    put(&tickets, plain("a", 3), Origin::Watch);
     assert_eq!(tickets.undecodable_count(), 0);
 }
