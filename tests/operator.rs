@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use firebell::api::Phase;
 use firebell::testkit::controlplane::{ControlPlane, Options};
+use firebell::testkit::eventually;
 use serde_json::json;
 use stage::Stage;
 
@@ -283,15 +284,19 @@ async fn the_metrics_tell_tickets_by_phase_and_deliveries_by_outcome() {
     stage.apply(&stage.policy("gold", "")).await;
     stage.apply(&stage.ticket("checkout-5xx", "")).await;
     stage.wait_for_page("/on-call", 1).await;
-    let told = eventually("the metrics of a delivered page", LIMIT, async || {
-        let text = stage.metrics().await;
-        let all = [
-            "firebell_tickets{",
-            "firebell_deliveries_total{",
-            "firebell_delivery_lateness_seconds",
-        ];
-        (all.iter().all(|name| text.contains(name)) && text.contains("Submitted")).then_some(())
-    });
+    let told = eventually(
+        "the metrics of a delivered page",
+        Duration::from_secs(30),
+        async || {
+            let text = stage.metrics().await;
+            let all = [
+                "firebell_tickets{",
+                "firebell_deliveries_total{",
+                "firebell_delivery_lateness_seconds",
+            ];
+            (all.iter().all(|name| text.contains(name)) && text.contains("Submitted")).then_some(())
+        },
+    );
     told.await.unwrap();
 }
 

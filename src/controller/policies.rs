@@ -1,7 +1,7 @@
 //! The policies and stored revisions in view, and the one index of them that all decisions share. It is built anew
 //! when a policy or revision changes, not for each ticket.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -57,7 +57,7 @@ impl Policies {
                 objects: BTreeMap::new(),
                 live: BTreeMap::new(),
                 revisions: BTreeMap::new(),
-                undecodable: HashSet::new(),
+                undecodable: HashMap::new(),
                 index: None,
             }),
         }
