@@ -12,6 +12,7 @@ use anyhow::Context;
 use firebell::api::{EscalationPolicy, Ticket};
 use firebell::testkit::controlplane::{ControlPlane, Options, namespace};
 use firebell::testkit::operator::{self, Operator, built_binary};
+use firebell::testkit::process::{Usage, usage};
 use firebell::testkit::receiver::Receiver;
 use firebell::testkit::{crypto, eventually};
 use futures::{StreamExt, stream};
@@ -123,6 +124,7 @@ async fn firebell(plane: &ControlPlane, count: u32) -> anyhow::Result<Receipts> 
         log: plane.folder().join("operator.log"),
     })?;
     operator.ready(Duration::from_secs(30)).await?;
+    let empty = usage(operator.pid()).context("the operator is gone")?;
     let due = opening(count)?;
     let policies: Api<EscalationPolicy> = Api::namespaced(client.clone(), &home);
     let policy = Patch::Apply(policy(&receiver, due));
@@ -152,7 +154,36 @@ async fn firebell(plane: &ControlPlane, count: u32) -> anyhow::Result<Receipts> 
     })?;
     let each = f64::from(u32::try_from(writes.len())?) / f64::from(count);
     println!("{each:.2} status writes per ticket until the last page arrived");
+    cost(plane, &operator, empty, count)?;
+    print_handover(&operator.metrics().await?);
     Ok(receipts)
+}
+
+/// Prints what the whole run cost the two processes.
+fn cost(plane: &ControlPlane, operator: &Operator, empty: Usage, count: u32) -> anyhow::Result<()> {
+    let full = usage(operator.pid()).context("the operator is gone")?;
+    let grown = full.resident_bytes.saturating_sub(empty.resident_bytes) / u64::from(count);
+    println!(
+        "operator: {:.2} s of CPU, {grown} bytes of memory per open ticket",
+        full.cpu.as_secs_f64()
+    );
+    let processes = plane.processes();
+    let server = processes.iter().find(|(name, _)| name == "kube-apiserver");
+    let used = server
+        .and_then(|(_, pid)| usage(*pid))
+        .context("the API server is gone")?;
+    println!("kube-apiserver: {:.2} s of CPU", used.cpu.as_secs_f64());
+    Ok(())
+}
+
+/// Prints the hand-over lateness as the operator's own histogram counts it: how many left within which bound.
+fn print_handover(metrics: &str) {
+    let of_handover = |line: &&str| {
+        line.starts_with("firebell_delivery_lateness_seconds_bucket") && line.contains("handover")
+    };
+    for line in metrics.lines().filter(of_handover) {
+        println!("{line}");
+    }
 }
 
 /// A whole minute far enough ahead to create the tickets first.
