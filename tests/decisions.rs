@@ -5,8 +5,8 @@
 
 #[path = "decisions/crashes.rs"]
 mod crashes;
-#[path = "decisions/edge_cases.rs"]
-mod edge_cases;
+#[path = "decisions/edge/mod.rs"]
+mod edge;
 #[path = "decisions/timetable.rs"]
 mod timetable;
 #[path = "decisions/world.rs"]
