@@ -7,6 +7,8 @@
 mod crashes;
 #[path = "decisions/edge/mod.rs"]
 mod edge;
+#[path = "decisions/meanwhile.rs"]
+mod meanwhile;
 #[path = "decisions/timetable.rs"]
 mod timetable;
 #[path = "decisions/world.rs"]

@@ -15,7 +15,7 @@ use super::policy::ValidPolicy;
 use super::timetable::Chain;
 use super::{
     archiving, conditions, deliveries, escalation, lifecycle, opening, pinning, targets, timeline,
-    waiting,
+    underway, waiting,
 };
 use crate::api::{Escalation, Severity, Ticket, TicketStatus};
 
@@ -56,7 +56,8 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(seen: &'a Observed, settings: &'a Settings, now: Timestamp) -> Self {
+    /// Nothing decided yet.
+    pub fn new(seen: &'a Observed, settings: &'a Settings, now: Timestamp) -> Self {
         let status = seen.ticket.status.clone().unwrap_or_default();
         Self {
             seen,
@@ -214,7 +215,8 @@ impl<'a> Draft<'a> {
             .any(|(step, _)| chain.holds(step.condition))
     }
 
-    fn written(&self) -> &TicketStatus {
+    /// The status as it stands written.
+    pub fn written(&self) -> &TicketStatus {
         static NOTHING: std::sync::LazyLock<TicketStatus> =
             std::sync::LazyLock::new(TicketStatus::default);
         self.seen.ticket.status.as_ref().unwrap_or(&NOTHING)
@@ -254,14 +256,23 @@ pub fn next(seen: &Observed, settings: &Settings, now: Timestamp) -> Next {
     // Whole milliseconds: what is compared with a deadline is never later than the clock.
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     let mut draft = Draft::new(seen, settings, now);
-    opening::apply(&mut draft);
-    pinning::apply(&mut draft);
-    lifecycle::apply(&mut draft);
-    targets::apply(&mut draft);
-    escalation::apply(&mut draft);
-    archiving::apply(&mut draft);
-    waiting::apply(&mut draft);
+    apply_rules(&mut draft);
+    if underway::forgotten(&draft) {
+        draft = Draft::new(seen, settings, now);
+        underway::record(&mut draft);
+        apply_rules(&mut draft);
+    }
     answer(draft)
+}
+
+fn apply_rules(draft: &mut Draft<'_>) {
+    opening::apply(draft);
+    pinning::apply(draft);
+    lifecycle::apply(draft);
+    targets::apply(draft);
+    escalation::apply(draft);
+    archiving::apply(draft);
+    waiting::apply(draft);
 }
 
 fn answer(mut draft: Draft<'_>) -> Next {

@@ -108,7 +108,7 @@ fn open_round(escalation: &mut Escalation, start: Timestamp) {
 }
 
 /// The chain as a value to ask for its timetable.
-fn upcoming(draft: &Draft<'_>) -> Option<Upcoming> {
+pub fn upcoming(draft: &Draft<'_>) -> Option<Upcoming> {
     let policy = draft.policy.as_deref()?;
     let done = draft.status.escalation.as_ref()?;
     Chain {
@@ -141,7 +141,6 @@ fn run(draft: &mut Draft<'_>) {
         let What::Page { new_round, .. } = &next.what else {
             return exhaust(draft, next.due);
         };
-        let begins = *new_round;
         match pages::stage(draft, &next) {
             Stage::Unarmed => return,
             Stage::Hand(deliveries) => {
@@ -153,17 +152,16 @@ fn run(draft: &mut Draft<'_>) {
                 return;
             }
             Stage::Fired { handed, reached } => {
-                match begins {
-                    Some(start) => open_round(draft.escalation(), start),
-                    None => settle_skips(draft),
+                left(draft, &next, handed);
+                if late(&next, handed) {
+                    catch_up(draft, handed);
                 }
-                fire(draft, &next, handed);
                 if !reached {
                     pull_forward(draft);
                 }
             }
             Stage::Nobody => {
-                if let Some(start) = begins {
+                if let Some(start) = *new_round {
                     open_round(draft.escalation(), start);
                 }
                 skip_empty(draft, &next);
@@ -186,20 +184,58 @@ fn arm(draft: &mut Draft<'_>, next: &Upcoming) {
     }
 }
 
-/// Records a page that left at `handed`; counts later steps from now where it was missed.
-fn fire(draft: &mut Draft<'_>, next: &Upcoming, handed: Timestamp) {
+/// Whether a page that left at `handed` was missed first.
+fn late(next: &Upcoming, handed: Timestamp) -> bool {
+    handed > after(next.due, MISSED)
+}
+
+/// Records a page that left at `handed`, and tells it.
+pub fn left(draft: &mut Draft<'_>, next: &Upcoming, handed: Timestamp) {
+    let late = late(next, handed);
+    let lateness = if late {
+        format!(", {} s late", handed.duration_since(next.due).as_secs())
+    } else {
+        String::new()
+    };
+    let time = if late { handed } else { next.due };
+    fire(draft, next, time, |what, names| {
+        (false, format!("{what} paged {names}{lateness}"))
+    });
+}
+
+/// Records a page that a process before this one may have sent, and tells it; it is not sent again.
+pub fn may_have_left(draft: &mut Draft<'_>, next: &Upcoming) {
+    fire(draft, next, next.due, |what, names| {
+        let message = format!(
+            "{what} may have paged {names}: the operator was stopped at that moment, and the page is no longer due"
+        );
+        (true, message)
+    });
+    pages::unknown(draft, next);
+}
+
+/// Records a page with its time in the chain, and tells what `told` makes of its name and its recipients.
+fn fire(
+    draft: &mut Draft<'_>,
+    next: &Upcoming,
+    time: Timestamp,
+    told: impl Fn(&str, &str) -> (bool, String),
+) {
     let What::Page {
         round,
         step,
         repeat,
         nominal,
+        new_round,
         ..
     } = &next.what
     else {
         return;
     };
-    let late = handed > after(next.due, MISSED);
-    let time = if late { handed } else { next.due };
+    match new_round {
+        Some(start) => open_round(draft.escalation(), *start),
+        None => settle_skips(draft),
+    }
     pages::record(draft, next);
     let escalation = draft.escalation();
     if *repeat == 0 {
@@ -209,33 +245,20 @@ fn fire(draft: &mut Draft<'_>, next: &Upcoming, handed: Timestamp) {
         repeated(escalation, step, *repeat);
     }
     disarm(escalation);
+    let (what, reason) = if *repeat == 0 {
+        ("Step".to_owned(), "Escalated")
+    } else {
+        (format!("Repeat {repeat} of step"), "PagedAgain")
+    };
     let names = pages::names(draft, next);
-    let what = if *repeat == 0 {
-        "Step".to_owned()
-    } else {
-        format!("Repeat {repeat} of step")
-    };
-    let lateness = if late {
-        format!(", {} s late", handed.duration_since(next.due).as_secs())
-    } else {
-        String::new()
-    };
-    let message = format!("{what} \"{step}\" of round {round} paged {names}{lateness}");
-    let reason = if *repeat == 0 {
-        "Escalated"
-    } else {
-        "PagedAgain"
-    };
+    let (warning, message) = told(&format!("{what} \"{step}\" of round {round}"), &names);
     draft.tell(Tell {
         reason,
-        warning: false,
+        warning,
         at: time,
         actor: None,
         message: &message,
     });
-    if late {
-        catch_up(draft, handed);
-    }
 }
 
 /// Marks what was missed, and pages once whoever was missed; later steps count from the catch-up time.

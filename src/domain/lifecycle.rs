@@ -63,7 +63,8 @@ pub fn standing(ticket: &Ticket) -> Standing {
     }
 }
 
-fn standing_of(status: &TicketStatus) -> Standing {
+/// How a ticket stands by what was acted on.
+pub fn standing_of(status: &TicketStatus) -> Standing {
     Standing {
         acknowledged: status.acknowledge_time.is_some(),
         resolved: status.resolve_time.is_some(),

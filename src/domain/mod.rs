@@ -30,4 +30,5 @@ mod pages;
 mod pinning;
 mod requests;
 mod targets;
+mod underway;
 mod waiting;

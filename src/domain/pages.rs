@@ -75,19 +75,23 @@ fn id(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Option<DeliveryId>
     ))
 }
 
+/// The ids of the pages of `next` with those they are for.
+pub fn ids(draft: &Draft<'_>, next: &Upcoming) -> Vec<(DeliveryId, Target)> {
+    let targets = targets(draft, next).into_iter();
+    targets
+        .filter_map(|target| Some((id(draft, next, &target)?, target)))
+        .collect()
+}
+
 /// How far the pages of `next` are, which is due.
 pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if !armed(draft, next) {
         return Stage::Unarmed;
     }
-    let targets = targets(draft, next);
-    if targets.is_empty() {
+    let ids = ids(draft, next);
+    if ids.is_empty() {
         return Stage::Nobody;
     }
-    let ids: Vec<_> = targets
-        .iter()
-        .filter_map(|target| Some((id(draft, next, target)?, target)))
-        .collect();
     let view = &draft.seen.outbox;
     let unsent: Vec<_> = ids
         .iter()
@@ -120,7 +124,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
 }
 
 /// Whether the written status arms exactly this.
-fn armed(draft: &Draft<'_>, next: &Upcoming) -> bool {
+pub fn armed(draft: &Draft<'_>, next: &Upcoming) -> bool {
     let What::Page {
         round,
         step,
@@ -193,10 +197,7 @@ pub fn record(draft: &mut Draft<'_>, next: &Upcoming) {
     else {
         return;
     };
-    for target in targets(draft, next) {
-        let Some(id) = id(draft, next, &target) else {
-            continue;
-        };
+    for (id, target) in ids(draft, next) {
         let record = DeliveryRecord {
             id: id.to_string(),
             round: *round,
@@ -214,6 +215,16 @@ pub fn record(draft: &mut Draft<'_>, next: &Upcoming) {
         deliveries::put(&mut draft.status, record);
     }
     deliveries::take_results(draft);
+}
+
+/// What became of the pages of `next` cannot be known any more.
+pub fn unknown(draft: &mut Draft<'_>, next: &Upcoming) {
+    for (id, _) in ids(draft, next) {
+        let deliveries = draft.status.deliveries.iter_mut();
+        for known in deliveries.filter(|known| known.id == id.as_str()) {
+            known.state = DeliveryState::Unknown;
+        }
+    }
 }
 
 /// Arms one page for each recipient of a missed step who was not paged in this round.

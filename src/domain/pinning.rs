@@ -196,7 +196,8 @@ fn escalation_forgets_arm(draft: &mut Draft<'_>) {
     }
 }
 
-fn load(draft: &mut Draft<'_>) {
+/// Takes the pinned policy, and the live one of the same name, from what was seen.
+pub fn load(draft: &mut Draft<'_>) {
     let Some(pin) = draft.status.policy.as_ref() else {
         return;
     };

@@ -26,8 +26,10 @@ pub const NAMESPACE: &str = "box";
 pub enum Answer {
     /// At once.
     Takes,
-    /// After this long.
+    /// After this long; until then it waits in its lane and can be cancelled.
     TakesAfter(SignedDuration),
+    /// At once, but says so only after this long.
+    AnswersAfter(SignedDuration),
     /// Never: it refuses for good.
     Refuses,
     /// Never: the retry budget ends after this long.
@@ -49,6 +51,18 @@ pub struct Received {
     pub round: i64,
     /// Step and repeat, for pages.
     pub step: Option<(String, i64)>,
+}
+
+/// What becomes of a delivery that is on its way.
+struct Flight {
+    /// When.
+    time: Timestamp,
+    /// Which.
+    delivery: Delivery,
+    /// What then.
+    end: Progress,
+    /// The receiver has it already: nothing can be cancelled any more.
+    out: bool,
 }
 
 /// The end of a process, planned.
@@ -94,7 +108,7 @@ pub struct Model {
     /// Crashes so far.
     pub crashes: usize,
     outbox: OutboxView,
-    due: Vec<(Timestamp, Delivery, Progress)>,
+    due: Vec<Flight>,
     dead: bool,
     first_seen: Timestamp,
 }
@@ -206,7 +220,7 @@ impl Model {
                 continue;
             };
             let edit = self.edits.first().map(|edit| edit.time);
-            let result = self.due.iter().map(|(time, ..)| *time).min();
+            let result = self.due.iter().map(|flight| flight.time).min();
             let next = [until, edit, result].into_iter().flatten().min();
             match next {
                 Some(next) if next <= end => self.now = next.max(self.now),
@@ -234,14 +248,16 @@ impl Model {
             self.own(block, time);
             self.bump();
         }
-        let (ready, later) = self.due.drain(..).partition(|(time, ..)| *time <= self.now);
+        let (ready, later): (Vec<_>, Vec<_>) = self
+            .due
+            .drain(..)
+            .partition(|flight| flight.time <= self.now);
         self.due = later;
-        let ready: Vec<(Timestamp, Delivery, Progress)> = ready;
-        for (time, delivery, progress) in ready {
-            if matches!(progress, Progress::Delivered { .. }) {
-                self.receive(&delivery, time);
+        for flight in ready {
+            if !flight.out && matches!(flight.end, Progress::Delivered { .. }) {
+                self.receive(&flight.delivery, flight.time);
             }
-            self.outbox.insert(delivery.id, progress);
+            self.outbox.insert(flight.delivery.id, flight.end);
         }
         self.cancel_invalid();
     }
@@ -252,11 +268,11 @@ impl Model {
         let now = self.now;
         let (stays, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.due)
             .into_iter()
-            .partition(|(_, delivery, _)| delivery.valid_while.holds(standing));
+            .partition(|flight| flight.out || flight.delivery.valid_while.holds(standing));
         self.due = stays;
-        for (_, delivery, _) in gone {
+        for flight in gone {
             self.outbox
-                .insert(delivery.id, Progress::Cancelled { time: now });
+                .insert(flight.delivery.id, Progress::Cancelled { time: now });
         }
     }
 
@@ -347,17 +363,30 @@ impl Model {
             }
             Answer::Refuses => failed(now, FailureCause::Refused),
             Answer::TakesAfter(span) => {
-                self.due
-                    .push((now + span, delivery.clone(), delivered(now + span)));
+                self.fly(&delivery, now + span, delivered(now + span), false);
+                flying
+            }
+            Answer::AnswersAfter(span) => {
+                self.receive(&delivery, now);
+                self.fly(&delivery, now + span, delivered(now + span), true);
                 flying
             }
             Answer::Dead(span) => {
                 let failed = failed(now + span, FailureCause::BudgetEnded);
-                self.due.push((now + span, delivery.clone(), failed));
+                self.fly(&delivery, now + span, failed, false);
                 flying
             }
         };
         self.outbox.insert(delivery.id, progress);
+    }
+
+    fn fly(&mut self, delivery: &Delivery, time: Timestamp, end: Progress, out: bool) {
+        self.due.push(Flight {
+            time,
+            delivery: delivery.clone(),
+            end,
+            out,
+        });
     }
 }
 
