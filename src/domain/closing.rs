@@ -8,8 +8,9 @@ use super::draft::{Draft, Tell};
 use super::facts::{self, Block, Judged, hash_of};
 use super::lifecycle::{Reopening, reopen, validation_required};
 use super::next::Waiting;
-use super::{notices, targets};
-use crate::api::{ClosureReason, Time};
+use super::notices::{self, Cause};
+use super::targets;
+use crate::api::{ClosureReason, NotifyOn, Time};
 
 /// Closes, refuses to close and says why, or reopens what was closed unresolved.
 pub fn apply(draft: &mut Draft<'_>) {
@@ -124,5 +125,7 @@ pub fn close(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>, message: &s
         actor: by,
         message,
     });
-    notices::tell_all(draft, crate::api::NotifyOn::Closed, by);
+    let blocks = [Block::Closure, Block::DuplicateOf];
+    let cause = Cause::of(&draft.status, &blocks, at, "Closed");
+    notices::tell_all(draft, NotifyOn::Closed, &cause);
 }

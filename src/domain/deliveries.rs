@@ -19,6 +19,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 /// On the last step a budget that ended is renewed after this time.
 const RENEWAL: SignedDuration = SignedDuration::from_mins(1);
 
+/// Cause of a page that was missed during a downtime.
+pub const CAUGHT_UP: &str = "CaughtUp";
+
 /// What differs between deliveries.
 pub struct Parts {
     /// Id.
@@ -93,9 +96,77 @@ pub fn put(status: &mut TicketStatus, record: DeliveryRecord) {
     }
 }
 
-/// Puts an armed entry: it leaves once it is written.
-pub fn arm(draft: &mut Draft<'_>, record: DeliveryRecord) {
-    put(&mut draft.status, record);
+/// What an entry is a delivery of.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'e> {
+    /// A page of the chain.
+    Page {
+        /// Step.
+        step: &'e str,
+        /// Repeat; 0 is the step itself.
+        repeat: i64,
+        /// What it answers besides the timetable, such as a person's request.
+        cause: Option<&'e str>,
+    },
+    /// A notice.
+    Notice {
+        /// Kind.
+        kind: &'e str,
+        /// What caused it.
+        cause: &'e str,
+    },
+}
+
+/// A new entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'e> {
+    /// Its id.
+    pub id: &'e DeliveryId,
+    /// Round of the chain.
+    pub round: i64,
+    /// Page or notice.
+    pub part: Part<'e>,
+    /// Who it is for.
+    pub target: &'e Target,
+    /// When it is, or was, due.
+    pub due: Timestamp,
+}
+
+impl Entry<'_> {
+    /// It leaves once it is written.
+    pub fn armed(self) -> DeliveryRecord {
+        self.record(DeliveryState::Armed)
+    }
+
+    /// It is on its way already.
+    pub fn sending(self) -> DeliveryRecord {
+        self.record(DeliveryState::Sending)
+    }
+
+    fn record(self, state: DeliveryState) -> DeliveryRecord {
+        let (step, kind, repeat, cause) = match self.part {
+            Part::Page {
+                step,
+                repeat,
+                cause,
+            } => (Some(step), None, repeat, cause),
+            Part::Notice { kind, cause } => (None, Some(kind), 0, Some(cause)),
+        };
+        DeliveryRecord {
+            id: self.id.to_string(),
+            round: self.round,
+            step: step.map(str::to_owned),
+            kind: kind.map(str::to_owned),
+            repeat: Some(repeat).filter(|repeat| *repeat > 0),
+            cause: cause.map(str::to_owned),
+            target: self.target.to_string(),
+            state,
+            attempts: None,
+            time: Time(self.due),
+            message: None,
+            count: None,
+        }
+    }
 }
 
 fn open(state: DeliveryState) -> bool {
@@ -332,7 +403,7 @@ fn valid_while(draft: &Draft<'_>, record: &DeliveryRecord) -> ValidWhile {
     if record
         .cause
         .as_deref()
-        .is_some_and(|cause| cause != "CaughtUp")
+        .is_some_and(|cause| cause != CAUGHT_UP)
     {
         return ValidWhile::Open;
     }

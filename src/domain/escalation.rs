@@ -456,5 +456,5 @@ fn exhaust(draft: &mut Draft<'_>, due: Timestamp) {
         actor: None,
         message: &message,
     });
-    super::notices::exhausted(draft);
+    super::notices::exhausted(draft, due);
 }

@@ -9,7 +9,8 @@ use super::delivery::Standing;
 use super::draft::{Draft, Restart, Tell, after};
 use super::facts::{self, Block, Judged, hash_of};
 use super::next::Waiting;
-use super::{closing, duplicates, notices, targets};
+use super::notices::{self, Cause};
+use super::{closing, duplicates, targets};
 use crate::api::{NotifyOn, Phase, StartReason, Ticket, TicketStatus, Time, ValidationResult};
 
 /// Asks the facts in their order: what ends the ticket first, then what reopens it, then the stages before.
@@ -23,10 +24,8 @@ pub fn apply(draft: &mut Draft<'_>) {
     closing::apply(draft);
     draft.standing = standing_of(&draft.status);
     let phase = phase(draft);
-    if draft.status.phase != Some(phase) && draft.status.phase.is_none() {
-        notices::tell_all(draft, NotifyOn::Opened, None);
-    }
     draft.status.phase = Some(phase);
+    notices::opened(draft);
 }
 
 /// How a ticket stands for its deliveries, from the object alone: as soon as a fact can be read, nothing that it
@@ -130,7 +129,9 @@ pub fn reopen(draft: &mut Draft<'_>, why: Reopening, at: Timestamp, actor: Optio
             "The ticket was reopened; acknowledge it again.",
         );
     }
-    notices::tell_all(draft, NotifyOn::Reopened, actor);
+    let reopenings = draft.status.reopen_count.unwrap_or(0);
+    let cause = Cause::due(&format!("Reopened/{reopenings}"), at);
+    notices::tell_all(draft, NotifyOn::Reopened, &cause);
     draft.restart = Some(Restart {
         reason: StartReason::Reopened,
         base: at,
@@ -185,9 +186,10 @@ pub fn resolve(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>, message: 
         actor: by,
         message,
     });
-    notices::tell_all(draft, NotifyOn::Resolved, by);
+    let cause = Cause::of(&draft.status, &[Block::Resolution], at, "Resolved");
+    notices::tell_all(draft, NotifyOn::Resolved, &cause);
     if validation_required(draft) {
-        notices::tell_all(draft, NotifyOn::ValidationRequested, by);
+        notices::tell_all(draft, NotifyOn::ValidationRequested, &cause);
     }
 }
 
@@ -315,7 +317,7 @@ fn acknowledge(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>) {
         actor: by,
         message: &message,
     });
-    notices::acknowledged(draft, who);
+    notices::acknowledged(draft, who, at);
     expire(draft);
 }
 

@@ -1,44 +1,103 @@
 //! Notices: what people are told besides pages, armed by the write that makes them true.
 //!
-//! Rules: `policy.communication.notifyOn`, `api.md` section 5 "Acknowledged", section 6 (kinds of notices).
+//! Rules: `policy.communication.notifyOn`, `api.md` section 5 "Acknowledged", section 6 (kinds of notices),
+//! `delivery.md` section 1: a notice's id has its kind in place of the step and, in place of the repeat number, what
+//! caused it. Each caller names that cause; it is written with the arm, so every process computes the same id.
 
-use super::deliveries;
+use jiff::Timestamp;
+
+use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::Draft;
-use crate::api::{DeliveryRecord, DeliveryState, NotifyOn, NotifyTarget, Time};
+use super::facts::Block;
+use crate::api::{DeliveryState, NotifyOn, NotifyTarget, TicketStatus};
+
+/// What caused a notice: the hash of a block and when it was acted on, or a subject and its time. The time makes a
+/// block that is taken away and written again in the same words a new cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause(String);
+
+impl Cause {
+    /// Caused by a block with this hash that was acted on at `at`.
+    pub fn block(hash: &str, at: Timestamp) -> Self {
+        Self(format!("{hash}@{at}"))
+    }
+
+    /// Caused by a due time (or another fixed moment) and its subject.
+    pub fn due(subject: &str, at: Timestamp) -> Self {
+        Self(format!("{subject}@{at}"))
+    }
+
+    /// Caused by the one of `blocks` that was acted on at `at`; where none was, by `subject` at that time.
+    pub fn of(status: &TicketStatus, blocks: &[Block], at: Timestamp, subject: &str) -> Self {
+        let acted_on = blocks
+            .iter()
+            .filter_map(|block| status.handled.get(block.key()))
+            .find(|handled| handled.time.0 == at && !handled.void);
+        match acted_on {
+            Some(handled) => Self::block(&handled.hash, at),
+            None => Self::due(subject, at),
+        }
+    }
+
+    /// As it stands in `status.deliveries` and in the id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Tells those whom the policy names for this word.
-pub fn tell_all(draft: &mut Draft<'_>, word: NotifyOn, cause: Option<&str>) {
+pub fn tell_all(draft: &mut Draft<'_>, word: NotifyOn, cause: &Cause) {
+    tell_all_but(draft, word, cause, &[]);
+}
+
+/// Tells those whom the policy names for this word, save those who know.
+pub fn tell_all_but(draft: &mut Draft<'_>, word: NotifyOn, cause: &Cause, except: &[Target]) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
     let Some(communication) = &policy.spec().communication else {
         return;
     };
-    if communication.notify_on.contains(&word) {
-        notify(draft, &format!("{word:?}"), &communication.notify, cause);
+    if !communication.notify_on.contains(&word) {
+        return;
+    }
+    for target in expand(draft, &communication.notify) {
+        if !except.contains(&target) {
+            tell(draft, &format!("{word:?}"), cause, &target);
+        }
     }
 }
 
-/// Tells everybody who was paged in this round that somebody has acknowledged; not the one who did.
-pub fn acknowledged(draft: &mut Draft<'_>, by: &str) {
-    tell_all(draft, NotifyOn::Acknowledged, Some(by));
-    let round = draft.escalation_round();
-    let own = draft
-        .people()
-        .and_then(|people| people.contact_of_user(by))
-        .map(Target::Contact);
-    let paged: Vec<Target> = draft
-        .status
-        .deliveries
-        .iter()
-        .filter(|known| known.kind.is_none() && known.round == round && reached(known.state))
-        .filter_map(|known| Target::parse(&known.target))
-        .filter(|target| own.as_ref() != Some(target))
-        .collect();
-    for target in paged {
-        arm(draft, "AcknowledgedBy", &target, by);
+/// Tells everybody who was paged since the chain last started, save those who know.
+pub fn to_paged(draft: &mut Draft<'_>, kind: &str, cause: &Cause, except: &[Target]) {
+    for target in paged(draft) {
+        if !except.contains(&target) {
+            tell(draft, kind, cause, &target);
+        }
     }
+}
+
+/// Everybody who was paged since the chain last started, or told of a new severity instead; each once.
+pub fn paged(draft: &Draft<'_>) -> Vec<Target> {
+    let first = draft
+        .status
+        .escalation
+        .as_ref()
+        .map_or(0, |escalation| escalation.first_round);
+    let mut paged: Vec<Target> = Vec::new();
+    for known in &draft.status.deliveries {
+        let is_page = known
+            .kind
+            .as_deref()
+            .is_none_or(|kind| kind == "SeverityNow");
+        if !is_page || known.round < first || !reached(known.state) {
+            continue;
+        }
+        let target = Target::parse(&known.target);
+        paged.extend(target.filter(|target| !paged.contains(target)));
+    }
+    paged
 }
 
 fn reached(state: DeliveryState) -> bool {
@@ -48,55 +107,67 @@ fn reached(state: DeliveryState) -> bool {
     }
 }
 
+/// Tells one target: arms a notice, which leaves once it is written.
+pub fn tell(draft: &mut Draft<'_>, kind: &str, cause: &Cause, target: &Target) {
+    let round = draft.escalation_round();
+    let cause = cause.as_str();
+    let id = DeliveryId::of(&draft.key().uid, round, kind, cause, target);
+    let entry = Entry {
+        id: &id,
+        round,
+        part: Part::Notice { kind, cause },
+        target,
+        due: draft.now,
+    };
+    deliveries::put(&mut draft.status, entry.armed());
+}
+
+/// Those behind a list of the policy, now.
+pub fn expand(draft: &Draft<'_>, notify: &[NotifyTarget]) -> Vec<Target> {
+    draft
+        .people()
+        .map(|people| people.expand(notify, draft.now))
+        .unwrap_or_default()
+}
+
+/// Tells of the submission, once: with the first policy that applies, however late it comes.
+pub fn opened(draft: &mut Draft<'_>) {
+    let pinned_before = draft
+        .seen
+        .ticket
+        .status
+        .as_ref()
+        .is_some_and(|status| status.policy.is_some());
+    let open = draft.status.close_time.is_none();
+    let Some(submitted) = draft.status.submit_time else {
+        return;
+    };
+    if draft.policy.is_some() && !pinned_before && open {
+        tell_all(draft, NotifyOn::Opened, &Cause::due("Opened", submitted.0));
+    }
+}
+
+/// Tells that somebody has acknowledged: those whom the policy names, and everybody who was paged but the one who did.
+pub fn acknowledged(draft: &mut Draft<'_>, by: &str, at: Timestamp) {
+    let cause = Cause::of(&draft.status, &[Block::Acknowledgement], at, by);
+    tell_all(draft, NotifyOn::Acknowledged, &cause);
+    let own: Vec<Target> = draft
+        .people()
+        .and_then(|people| people.contact_of_user(by))
+        .map(Target::Contact)
+        .into_iter()
+        .collect();
+    to_paged(draft, "AcknowledgedBy", &cause, &own);
+}
+
 /// Tells those whom the policy names for an exhausted chain.
-pub fn exhausted(draft: &mut Draft<'_>) {
+pub fn exhausted(draft: &mut Draft<'_>, due: Timestamp) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
     let (_, targets) = policy.on_exhausted();
-    notify(draft, "Exhausted", targets, None);
-}
-
-fn notify(draft: &mut Draft<'_>, kind: &str, notify: &[NotifyTarget], cause: Option<&str>) {
-    let now = draft.now;
-    let targets = draft
-        .people()
-        .map(|people| people.expand(notify, now))
-        .unwrap_or_default();
-    for target in targets {
-        arm(draft, kind, &target, cause.unwrap_or_default());
+    let cause = Cause::due("Exhausted", due);
+    for target in expand(draft, targets) {
+        tell(draft, "Exhausted", &cause, &target);
     }
-}
-
-fn arm(draft: &mut Draft<'_>, kind: &str, target: &Target, cause: &str) {
-    let round = draft.escalation_round();
-    let now = draft.now;
-    let cause = format!(
-        "{cause}@{}",
-        draft
-            .status
-            .handled
-            .values()
-            .map(|known| known.time.0)
-            .max()
-            .unwrap_or(now)
-    );
-    let id = DeliveryId::of(&draft.key().uid, round, kind, &cause, target);
-    deliveries::arm(
-        draft,
-        DeliveryRecord {
-            id: id.to_string(),
-            round,
-            step: None,
-            kind: Some(kind.to_owned()),
-            repeat: None,
-            cause: None,
-            target: target.to_string(),
-            state: DeliveryState::Armed,
-            attempts: None,
-            time: Time(now),
-            message: None,
-            count: None,
-        },
-    );
 }

@@ -4,7 +4,8 @@
 
 use super::draft::{Draft, Restart, Tell};
 use super::facts;
-use crate::api::{Severity, StartReason, Time};
+use super::notices::{self, Cause};
+use crate::api::{NotifyOn, Severity, StartReason, Time};
 
 /// Stamps the submission.
 pub fn apply(draft: &mut Draft<'_>) {
@@ -62,7 +63,8 @@ pub fn severity(draft: &mut Draft<'_>) {
         actor: actor.as_deref(),
         message: &message,
     });
-    super::notices::tell_all(draft, crate::api::NotifyOn::SeverityChanged, None);
+    let cause = Cause::due(&format!("{before:?}-{level:?}"), now);
+    notices::tell_all(draft, NotifyOn::SeverityChanged, &cause);
     if raised && started(draft) {
         draft.restart = Some(Restart {
             reason: StartReason::SeverityRaised,

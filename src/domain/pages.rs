@@ -4,12 +4,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::deliveries;
+use super::deliveries::{self, CAUGHT_UP, Entry, Part};
 use super::delivery::{Delivery, DeliveryId, Progress, Target, ValidWhile};
 use super::draft::{Draft, after};
 use super::message::{self, PageOf};
 use super::timetable::{Upcoming, What};
-use crate::api::{DeliveryRecord, DeliveryState, StepCondition, Time};
+use crate::api::{DeliveryState, StepCondition};
 
 /// Results are written at the latest this long after the hand-over.
 pub const ANSWERS: SignedDuration = SignedDuration::from_secs(1);
@@ -198,21 +198,18 @@ pub fn record(draft: &mut Draft<'_>, next: &Upcoming) {
         return;
     };
     for (id, target) in ids(draft, next) {
-        let record = DeliveryRecord {
-            id: id.to_string(),
+        let entry = Entry {
+            id: &id,
             round: *round,
-            step: Some(step.clone()),
-            kind: None,
-            repeat: Some(*repeat).filter(|repeat| *repeat > 0),
-            cause: None,
-            target: target.to_string(),
-            state: DeliveryState::Sending,
-            attempts: None,
-            time: Time(next.due),
-            message: None,
-            count: None,
+            part: Part::Page {
+                step,
+                repeat: *repeat,
+                cause: None,
+            },
+            target: &target,
+            due: next.due,
         };
-        deliveries::put(&mut draft.status, record);
+        deliveries::put(&mut draft.status, entry.sending());
     }
     deliveries::take_results(draft);
 }
@@ -240,23 +237,17 @@ pub fn arm_missed(draft: &mut Draft<'_>, missed: Vec<(DeliveryId, Target, String
         if paged {
             continue;
         }
-        let now = draft.now;
-        deliveries::arm(
-            draft,
-            DeliveryRecord {
-                id: id.to_string(),
-                round,
-                step: Some(step),
-                kind: None,
-                repeat: None,
-                cause: Some("CaughtUp".to_owned()),
-                target: name,
-                state: DeliveryState::Armed,
-                attempts: None,
-                time: Time(now),
-                message: None,
-                count: None,
+        let entry = Entry {
+            id: &id,
+            round,
+            part: Part::Page {
+                step: &step,
+                repeat: 0,
+                cause: Some(CAUGHT_UP),
             },
-        );
+            target: &target,
+            due: draft.now,
+        };
+        deliveries::put(&mut draft.status, entry.armed());
     }
 }

@@ -3,11 +3,11 @@
 //! Rule: `api.md` section 5 "`atLeast`, `pageAgain`": each once per its own value and token, whatever the
 //! acknowledgement.
 
-use super::deliveries;
+use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{self, Block, Judged, hash_of};
-use crate::api::{DeliveryRecord, DeliveryState, EscalationState, StepRecord, StepResult, Time};
+use crate::api::{EscalationState, StepRecord, StepResult, Time};
 
 /// Carries out new requests, or says why nothing happened.
 pub fn apply(draft: &mut Draft<'_>) {
@@ -133,23 +133,20 @@ fn page_again(draft: &mut Draft<'_>, hash: &str, by: &str) {
 fn page(draft: &mut Draft<'_>, step: &str, targets: &[Target], repeat: &str, cause: &str) {
     let uid = draft.key().uid;
     let round = draft.escalation().round;
-    let now = draft.now;
     for target in targets {
-        let record = DeliveryRecord {
-            id: DeliveryId::of(&uid, round, step, repeat, target).to_string(),
+        let id = DeliveryId::of(&uid, round, step, repeat, target);
+        let entry = Entry {
+            id: &id,
             round,
-            step: Some(step.to_owned()),
-            kind: None,
-            repeat: None,
-            cause: Some(cause.to_owned()),
-            target: target.to_string(),
-            state: DeliveryState::Armed,
-            attempts: None,
-            time: Time(now),
-            message: None,
-            count: None,
+            part: Part::Page {
+                step,
+                repeat: 0,
+                cause: Some(cause),
+            },
+            target,
+            due: draft.now,
         };
-        deliveries::arm(draft, record);
+        deliveries::put(&mut draft.status, entry.armed());
     }
 }
 
