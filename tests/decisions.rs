@@ -9,6 +9,8 @@ mod crashes;
 mod edge;
 #[path = "decisions/meanwhile.rs"]
 mod meanwhile;
+#[path = "decisions/notices.rs"]
+mod notices;
 #[path = "decisions/timetable.rs"]
 mod timetable;
 #[path = "decisions/world.rs"]

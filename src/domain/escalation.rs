@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Restart, Tell, after};
 use super::next::Waiting;
+use super::notices;
 use super::pages::{self, Stage};
 use super::requests;
 use super::timetable::{Chain, Upcoming, What, fired};
@@ -250,6 +251,9 @@ fn fire(
     } else {
         (format!("Repeat {repeat} of step"), "PagedAgain")
     };
+    if *repeat == 0 {
+        notices::escalated(draft, step, *nominal, &pages::targets(draft, next));
+    }
     let names = pages::names(draft, next);
     let (warning, message) = told(&format!("{what} \"{step}\" of round {round}"), &names);
     draft.tell(Tell {
@@ -456,5 +460,5 @@ fn exhaust(draft: &mut Draft<'_>, due: Timestamp) {
         actor: None,
         message: &message,
     });
-    super::notices::exhausted(draft, due);
+    notices::exhausted(draft, due);
 }

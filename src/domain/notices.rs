@@ -147,6 +147,23 @@ pub fn opened(draft: &mut Draft<'_>) {
     }
 }
 
+/// Tells that a later step fired, at its first page of the round: the first step is no escalation yet, and those whom
+/// the step itself pages know.
+pub fn escalated(draft: &mut Draft<'_>, step: &str, nominal: Timestamp, paged: &[Target]) {
+    let first = draft.policy.as_deref().and_then(|policy| {
+        let steps = policy.steps_for(draft.severity());
+        steps.first().map(|first| first.name == step)
+    });
+    if first == Some(false) {
+        tell_all_but(
+            draft,
+            NotifyOn::Escalated,
+            &Cause::due(step, nominal),
+            paged,
+        );
+    }
+}
+
 /// Tells that somebody has acknowledged: those whom the policy names, and everybody who was paged but the one who did.
 pub fn acknowledged(draft: &mut Draft<'_>, by: &str, at: Timestamp) {
     let cause = Cause::of(&draft.status, &[Block::Acknowledgement], at, by);

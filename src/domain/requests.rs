@@ -7,6 +7,7 @@ use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{self, Block, Judged, hash_of};
+use super::notices;
 use crate::api::{EscalationState, StepRecord, StepResult, Time};
 
 /// Carries out new requests, or says why nothing happened.
@@ -90,6 +91,7 @@ fn go_to(draft: &mut Draft<'_>, step: &str, hash: &str, by: &str) {
         repeat: None,
     });
     page(draft, step, &targets, "0", hash);
+    notices::escalated(draft, step, now, &targets);
     done(
         draft,
         by,

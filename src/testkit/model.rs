@@ -51,6 +51,8 @@ pub struct Received {
     pub round: i64,
     /// Step and repeat, for pages.
     pub step: Option<(String, i64)>,
+    /// The whole delivery, with its ways and its message.
+    pub delivery: Delivery,
 }
 
 /// What becomes of a delivery that is on its way.
@@ -325,6 +327,7 @@ impl Model {
                 .step
                 .clone()
                 .map(|step| (step, data.repeat.unwrap_or(0))),
+            delivery: delivery.clone(),
         });
     }
 
