@@ -264,7 +264,11 @@ pub struct TargetClock {
     /// How long it stood still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_total: Option<Duration>,
-    /// Why it stands so, where that needs saying, such as SeverityRaised.
+    /// Of the resolution: the verdict on the first one, kept when the ticket is reopened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_state: Option<TargetState>,
+    /// Why it stands so, where that needs saying: SeverityRaised (the higher level's time was over already) or
+    /// UpperBound (the block that met it may be older than it can be dated).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::told(256))]
     pub reason: Option<String>,

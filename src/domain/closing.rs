@@ -5,62 +5,82 @@
 use jiff::Timestamp;
 
 use super::draft::{Draft, Tell};
-use super::facts::{self, Block, Judged, hash_of};
-use super::lifecycle::{Reopening, reopen, validation_required};
+use super::facts::{self, Block, Fresh};
 use super::next::Waiting;
 use super::notices::{self, Cause};
+use super::reopening::{Reopening, reopen};
+use super::resolution::validation_required;
 use super::targets;
-use crate::api::{ClosureReason, NotifyOn, Time};
+use crate::api::{Closure, ClosureReason, NotifyOn, Time};
 
-/// Closes, refuses to close and says why, or reopens what was closed unresolved.
-pub fn apply(draft: &mut Draft<'_>) {
-    let block = draft.ticket().spec.closure.as_ref();
-    let hash = block.filter(|block| !block.revoked).map(hash_of);
-    let judged = facts::judge(&draft.status, Block::Closure, hash.as_deref());
-    if draft.status.close_time.is_some() {
-        let unresolved = draft.status.resolve_time.is_none() && draft.status.duplicate_of.is_none();
-        if judged == Judged::Absent && unresolved {
-            facts::forget(&mut draft.status, Block::Closure);
-            let now = draft.now;
-            reopen(
-                draft,
-                Reopening::ClosureTakenBack,
-                now,
-                block.map(|block| block.by.as_str()),
-            );
-        }
+/// Closes at the closure's date where every gate is passed by then; on a closed ticket it only adds words.
+pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
+    let Some(block) = draft.ticket().spec.closure.as_ref() else {
         return;
-    }
-    match (judged, block, hash) {
-        (Judged::New | Judged::Known(_), Some(block), Some(hash)) => ask_gates(draft, block, hash),
-        (Judged::Absent | Judged::Void | Judged::New | Judged::Known(_), _, _) => {
-            draft.clear_condition(
-                "ClosureBlocked",
-                "NotAsked",
-                "Nobody asks to close this ticket.",
-            );
-            by_itself(draft);
-        }
+    };
+    let at = fresh.dated.time;
+    if draft.status.close_time.is_some() {
+        facts::remember(&mut draft.status, Block::Closure, fresh.hash, at, false);
+    } else if missing(draft, block.reason).is_empty() {
+        closes(draft, block, fresh);
     }
 }
 
-fn ask_gates(draft: &mut Draft<'_>, block: &crate::api::Closure, hash: String) {
-    let missing = missing(draft, block.reason);
-    if !missing.is_empty() {
-        let message = format!(
-            "Not closed as {:?} yet: {}.",
-            block.reason,
-            missing.join("; ")
-        );
-        draft.condition("ClosureBlocked", true, "GatesOpen", &message);
+/// A closure that is gone reopens a ticket that was closed unresolved.
+pub fn taken_back(draft: &mut Draft<'_>) {
+    let counted = facts::taken_back(draft.ticket(), &draft.status, Block::Closure);
+    let block = draft.ticket().spec.closure.as_ref();
+    if facts::declared(&draft.ticket().spec, Block::Closure).is_none() {
+        facts::forget(&mut draft.status, Block::Closure);
+    }
+    let unresolved = draft.status.resolve_time.is_none() && draft.status.duplicate_of.is_none();
+    if counted && unresolved && draft.status.close_time.is_some() {
+        let now = draft.now;
+        let by = block.map(|block| block.by.as_str());
+        reopen(draft, Reopening::ClosureTakenBack, now, by);
+    }
+}
+
+/// Asks again for a closure that waits, says what it waits for, or closes by itself.
+pub fn apply(draft: &mut Draft<'_>) {
+    if draft.status.close_time.is_some() {
         return;
     }
-    let dated = facts::dated(draft.ticket(), Block::Closure, draft.now);
-    facts::remember(&mut draft.status, Block::Closure, hash, dated.time, false);
+    let fresh = facts::fresh(draft.ticket(), &draft.status, Block::Closure, draft.now);
+    match (draft.ticket().spec.closure.as_ref(), fresh) {
+        (Some(block), Some(fresh)) => ask_gates(draft, block, fresh),
+        (Some(_) | None, _) => draft.clear_condition(
+            "ClosureBlocked",
+            "NotAsked",
+            "Nobody asks to close this ticket.",
+        ),
+    }
+    by_itself(draft);
+}
+
+fn ask_gates(draft: &mut Draft<'_>, block: &Closure, fresh: Fresh) {
+    let missing = missing(draft, block.reason);
+    if missing.is_empty() {
+        return closes(draft, block, fresh);
+    }
+    let message = format!(
+        "Not closed as {:?} yet: {}.",
+        block.reason,
+        missing.join("; ")
+    );
+    draft.condition("ClosureBlocked", true, "GatesOpen", &message);
+}
+
+/// Closes when it was asked for, or when the last gate was passed.
+fn closes(draft: &mut Draft<'_>, block: &Closure, fresh: Fresh) {
+    let dated = fresh.dated;
+    let passed = draft.status.validate_time.max(draft.status.resolve_time);
+    let at = passed.map_or(dated.time, |passed| passed.0.max(dated.time));
+    facts::remember(&mut draft.status, Block::Closure, fresh.hash, at, false);
     targets::answered(draft, dated);
     draft.clear_condition("ClosureBlocked", "Closed", "Every gate is passed.");
     let message = format!("Closed: {:?}", block.reason);
-    close(draft, dated.time, Some(block.by.as_str()), &message);
+    close(draft, at, Some(block.by.as_str()), &message);
 }
 
 /// What has to happen before the ticket can be closed for this reason.
@@ -84,6 +104,9 @@ fn by_itself(draft: &mut Draft<'_>) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
+    if draft.status.resolve_time.is_none() || draft.status.close_time.is_some() {
+        return;
+    }
     let row = policy.row(draft.severity());
     let waits = validation_required(draft) && draft.status.validate_time.is_none();
     let (span, message) = if waits {
@@ -102,9 +125,6 @@ fn by_itself(draft: &mut Draft<'_>) {
         .validate_time
         .filter(|_| !waits)
         .max(draft.status.resolve_time);
-    if draft.status.resolve_time.is_none() {
-        return;
-    }
     let Some(due) = targets::over_at(from, span) else {
         return;
     };

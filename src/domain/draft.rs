@@ -17,15 +17,26 @@ use super::{
     archiving, conditions, deliveries, escalation, lifecycle, opening, pinning, targets, timeline,
     underway, waiting,
 };
-use crate::api::{Escalation, Severity, Ticket, TicketStatus};
+use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
 
 /// Why a chain has to start again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// The reason, as `status.escalation.startReason` shows it.
-    pub reason: crate::api::StartReason,
+    pub reason: StartReason,
     /// The moment it starts from.
     pub base: Timestamp,
+}
+
+/// Another effective severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeverityChange {
+    /// What it was.
+    pub before: Severity,
+    /// When it was changed.
+    pub at: Timestamp,
+    /// Whether it is higher now.
+    pub raised: bool,
 }
 
 /// A decision in the making.
@@ -48,6 +59,12 @@ pub struct Draft<'a> {
     pub standing: Standing,
     /// Set when the chain has to start again.
     pub restart: Option<Restart>,
+    /// Set when the effective severity changed in this decision.
+    pub severity_change: Option<SeverityChange>,
+    /// Set when the wait for a signal's end was over in this decision: since when.
+    pub wait_ended: Option<Timestamp>,
+    /// Clocks that were met at a moment of which only an upper bound is known.
+    pub loosely_dated: Vec<targets::Clock>,
     /// What may leave now: its arm is already written.
     pub deliver: Vec<Delivery>,
     /// Results of deliveries may wait until then for the next write.
@@ -73,6 +90,9 @@ impl<'a> Draft<'a> {
                 closed: false,
             },
             restart: None,
+            severity_change: None,
+            wait_ended: None,
+            loosely_dated: Vec::new(),
             deliver: Vec::new(),
             lazy_until: None,
             deadline: None,
@@ -117,6 +137,13 @@ impl<'a> Draft<'a> {
             live: self.live.as_deref(),
             pinned: self.policy.as_deref()?,
         })
+    }
+
+    /// The chain starts again; of several reasons the latest counts.
+    pub fn start_again(&mut self, reason: StartReason, base: Timestamp) {
+        if self.restart.is_none_or(|known| known.base <= base) {
+            self.restart = Some(Restart { reason, base });
+        }
     }
 
     /// Asks to be asked again at `time`.

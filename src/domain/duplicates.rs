@@ -4,67 +4,60 @@
 
 use super::closing;
 use super::draft::{Draft, Tell};
-use super::facts::{self, Block, Judged, hash_of};
-use super::lifecycle::{Reopening, reopen};
+use super::facts::{self, Block, Fresh};
+use super::reopening::{Reopening, reopen};
 use crate::api::DuplicateVerdict;
 
-/// Judges `spec.duplicateOf` when it is new, reopens when it is gone.
-pub fn apply(draft: &mut Draft<'_>) {
+/// Judges a new `spec.duplicateOf`, once.
+pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
+    let Some(block) = draft.ticket().spec.duplicate_of.as_ref() else {
+        return;
+    };
+    let at = fresh.dated.time;
+    facts::remember(&mut draft.status, Block::DuplicateOf, fresh.hash, at, false);
+    match verdict(draft, &block.name) {
+        Ok(verdict) => {
+            let message = format!("Closed as duplicate of {}; its timers stop", verdict.root);
+            draft.status.duplicate_of = Some(verdict);
+            draft.clear_condition("DuplicateInvalid", "Valid", "The ticket is a duplicate.");
+            if draft.status.close_time.is_none() {
+                closing::close(draft, at, None, &message);
+            }
+        }
+        Err(why) => refused(draft, &why),
+    }
+}
+
+/// The chain goes on, or starts again where an earlier parent had stopped it.
+fn refused(draft: &mut Draft<'_>, why: &str) {
+    let now = draft.now;
+    let message = format!(
+        "`spec.duplicateOf` is ignored: {why}. It must be another open ticket of this namespace; change it to be judged again."
+    );
+    draft.condition("DuplicateInvalid", true, "NotValid", &message);
+    draft.tell(Tell {
+        reason: "DuplicateInvalid",
+        warning: true,
+        at: now,
+        actor: None,
+        message: &message,
+    });
+    if draft.status.duplicate_of.is_some() {
+        reopen(draft, Reopening::NoDuplicate, now, None);
+    }
+}
+
+/// Counts this ticket's own duplicates; reopens it when `spec.duplicateOf` is gone.
+pub fn taken_back(draft: &mut Draft<'_>) {
     draft.status.duplicates = Some(draft.seen.others.duplicates).filter(|count| *count > 0);
-    let block = draft.ticket().spec.duplicate_of.as_ref();
-    let hash = block.map(hash_of);
-    match facts::judge(&draft.status, Block::DuplicateOf, hash.as_deref()) {
-        Judged::New => {
-            let (Some(block), Some(hash)) = (block, hash) else {
-                return;
-            };
-            let dated = facts::dated(draft.ticket(), Block::DuplicateOf, draft.now);
-            facts::remember(
-                &mut draft.status,
-                Block::DuplicateOf,
-                hash,
-                dated.time,
-                false,
-            );
-            match verdict(draft, &block.name) {
-                Ok(verdict) => {
-                    let message =
-                        format!("Closed as duplicate of {}; its timers stop", verdict.root);
-                    draft.status.duplicate_of = Some(verdict);
-                    draft.clear_condition(
-                        "DuplicateInvalid",
-                        "Valid",
-                        "The ticket is a duplicate.",
-                    );
-                    if draft.status.close_time.is_none() {
-                        closing::close(draft, dated.time, None, &message);
-                    }
-                }
-                Err(why) => {
-                    let now = draft.now;
-                    let message = format!(
-                        "`spec.duplicateOf` is ignored: {why}. It must be another open ticket of this namespace; change it to be judged again."
-                    );
-                    draft.condition("DuplicateInvalid", true, "NotValid", &message);
-                    draft.tell(Tell {
-                        reason: "DuplicateInvalid",
-                        warning: true,
-                        at: now,
-                        actor: None,
-                        message: &message,
-                    });
-                }
-            }
-        }
-        Judged::Absent => {
-            facts::forget(&mut draft.status, Block::DuplicateOf);
-            draft.clear_condition("DuplicateInvalid", "Removed", "`spec.duplicateOf` is gone.");
-            if draft.status.duplicate_of.is_some() {
-                let now = draft.now;
-                reopen(draft, Reopening::NoDuplicate, now, None);
-            }
-        }
-        Judged::Known(_) | Judged::Void => {}
+    if draft.ticket().spec.duplicate_of.is_some() {
+        return;
+    }
+    facts::forget(&mut draft.status, Block::DuplicateOf);
+    draft.clear_condition("DuplicateInvalid", "Removed", "`spec.duplicateOf` is gone.");
+    if draft.status.duplicate_of.is_some() {
+        let now = draft.now;
+        reopen(draft, Reopening::NoDuplicate, now, None);
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Rules: `api.md` section 1 rule 3 (`handled`), section 5 "Facts seen late" and "Facts without their premise".
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::delivery::hex32;
-use crate::api::{Handled, Ticket, TicketStatus, Time};
+use crate::api::{Handled, SignalState, Ticket, TicketSpec, TicketStatus, Time};
 
 /// The blocks of a ticket's spec whose handling is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Block {
     PageAgain,
     /// `spec.duplicateOf`
     DuplicateOf,
+    /// `spec.signal`: its state
+    Signal,
 }
 
 impl Block {
@@ -44,6 +46,7 @@ impl Block {
             Self::AtLeast => "escalation.atLeast",
             Self::PageAgain => "escalation.pageAgain",
             Self::DuplicateOf => "duplicateOf",
+            Self::Signal => "signal",
         }
     }
 
@@ -57,7 +60,8 @@ impl Block {
             | Self::Resolution
             | Self::Validation
             | Self::Closure
-            | Self::DuplicateOf) => other.key(),
+            | Self::DuplicateOf
+            | Self::Signal) => other.key(),
         }
     }
 }
@@ -92,6 +96,78 @@ pub fn hash_of<T: Serialize>(block: &T) -> String {
     let mut hash = hex32(&text);
     hash.truncate(16);
     hash
+}
+
+/// A block that was not acted on yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    /// The hash of its content.
+    pub hash: String,
+    /// When it was written.
+    pub dated: Dated,
+}
+
+/// The hash of a block as it is declared; `None` = absent or revoked. Of the signal only the state counts, so that a
+/// resend of the source is nothing new.
+pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
+    match block {
+        Block::Acknowledgement => {
+            let block = spec.acknowledgement.as_ref();
+            block.filter(|block| !block.revoked).map(hash_of)
+        }
+        Block::Triage => spec.triage.as_ref().map(hash_of),
+        Block::Assignment => spec.assignment.as_ref().map(hash_of),
+        Block::Resolution => {
+            let block = spec.resolution.as_ref();
+            block.filter(|block| !block.revoked).map(hash_of)
+        }
+        Block::Validation => spec.validation.as_ref().map(hash_of),
+        Block::Closure => {
+            let block = spec.closure.as_ref();
+            block.filter(|block| !block.revoked).map(hash_of)
+        }
+        Block::AtLeast => {
+            let block = spec.escalation.as_ref()?;
+            Some(hash_of(&(block.at_least.as_ref()?, &block.token)))
+        }
+        Block::PageAgain => Some(hash_of(spec.escalation.as_ref()?.page_again.as_ref()?)),
+        Block::DuplicateOf => spec.duplicate_of.as_ref().map(hash_of),
+        Block::Signal => spec.signal.as_ref().map(|signal| match signal.state {
+            SignalState::Firing => FIRING.to_owned(),
+            SignalState::Resolved => RESOLVED.to_owned(),
+        }),
+    }
+}
+
+/// `status.handled.signal.hash` of a source that fires.
+pub const FIRING: &str = "Firing";
+/// `status.handled.signal.hash` of a source that reports the end.
+pub const RESOLVED: &str = "Resolved";
+
+/// The block where it is declared and not acted on yet.
+pub fn fresh(
+    ticket: &Ticket,
+    status: &TicketStatus,
+    block: Block,
+    now: Timestamp,
+) -> Option<Fresh> {
+    let hash = declared(&ticket.spec, block)?;
+    match judge(status, block, Some(&hash)) {
+        Judged::New => Some(Fresh {
+            hash,
+            dated: dated(ticket, block, now),
+        }),
+        Judged::Absent | Judged::Void | Judged::Known(_) => None,
+    }
+}
+
+/// Whether a block was acted on, still counts, and is not there any more.
+pub fn taken_back(ticket: &Ticket, status: &TicketStatus, block: Block) -> bool {
+    let counted = status
+        .handled
+        .get(block.key())
+        .is_some_and(|handled| !handled.void);
+    counted && declared(&ticket.spec, block).is_none()
 }
 
 /// Judges a block by the hash of its content (`None` = absent or revoked) against `status.handled`.
@@ -147,14 +223,26 @@ pub fn dated(ticket: &Ticket, block: Block, now: Timestamp) -> Dated {
         .metadata
         .generation
         .is_some_and(|generation| generation <= 1);
-    let newest = owners(ticket, block.field()).max_by_key(|(time, _)| *time);
-    let (time, exact) = newest.unwrap_or((now, true));
+    let (time, exact) = written(ticket, block.field()).unwrap_or((now, false));
     let time = time.clamp(created, now.max(created));
     Dated {
         time,
         exact,
         at_creation: first_look && (untouched || time <= created),
     }
+}
+
+/// When a field of the spec was last written by whoever owns it, and whether that entry owns nothing else.
+fn written(ticket: &Ticket, field: &str) -> Option<(Timestamp, bool)> {
+    owners(ticket, field).max_by_key(|(time, _)| *time)
+}
+
+/// When a field of the spec was written, never before creation and never after now. The API server keeps whole
+/// seconds, so it is at most one second later than it says.
+pub fn written_by(ticket: &Ticket, field: &str, now: Timestamp) -> Timestamp {
+    let second = SignedDuration::from_secs(1);
+    let written = written(ticket, field).and_then(|(time, _)| time.checked_add(second).ok());
+    written.unwrap_or(now).max(created(ticket, now)).min(now)
 }
 
 /// The creation time, clamped to now where it lies in the future (api.md section 5, "Clock").
@@ -176,7 +264,8 @@ fn owners<'a>(ticket: &'a Ticket, field: &'a str) -> impl Iterator<Item = (Times
         .flatten()
         .filter_map(move |entry| {
             let spec = entry.fields_v1.as_ref()?.0.get("f:spec")?.as_object()?;
+            let blocks = spec.keys().filter(|key| key.starts_with("f:")).count();
             spec.contains_key(&key)
-                .then(|| entry.time.as_ref().map(|time| (time.0, spec.len() == 1)))?
+                .then(|| entry.time.as_ref().map(|time| (time.0, blocks == 1)))?
         })
 }

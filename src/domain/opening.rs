@@ -2,9 +2,11 @@
 //!
 //! Rules: `api.md` section 2 (`status.severity`), section 5 "Severity raised", "Severity lowered".
 
-use super::draft::{Draft, Restart, Tell};
-use super::facts;
+use jiff::Timestamp;
+
+use super::draft::{Draft, SeverityChange, Tell, after};
 use super::notices::{self, Cause};
+use super::{acknowledgement, facts};
 use crate::api::{NotifyOn, Severity, StartReason, Time};
 
 /// Stamps the submission.
@@ -48,39 +50,68 @@ pub fn severity(draft: &mut Draft<'_>) {
     if before == level {
         return;
     }
-    let actor = spec.triage.as_ref().map(|triage| triage.by.clone());
-    let (verb, raised) = if level > before {
-        ("raised", true)
-    } else {
-        ("lowered", false)
+    let change = SeverityChange {
+        before,
+        at: changed_at(draft),
+        raised: level > before,
     };
-    let message = format!("Severity {verb} from {before:?} to {level:?}");
-    let now = draft.now;
-    draft.tell(Tell {
-        reason: "SeverityChanged",
-        warning: false,
-        at: now,
-        actor: actor.as_deref(),
-        message: &message,
-    });
-    let cause = Cause::due(&format!("{before:?}-{level:?}"), now);
-    notices::tell_all(draft, NotifyOn::SeverityChanged, &cause);
-    if raised && started(draft) {
-        draft.restart = Some(Restart {
-            reason: StartReason::SeverityRaised,
-            base: now,
-        });
+    draft.severity_change = Some(change);
+    tell(draft, change);
+    acknowledgement::row_changed(draft, before, change.at);
+    if change.raised {
+        restart(draft, change.at);
     }
 }
 
-/// Whether a page of the present round can already have left.
-fn started(draft: &Draft<'_>) -> bool {
-    draft.status.escalation.as_ref().is_some_and(|escalation| {
-        escalation.round > 0
-            && escalation
-                .start_time
-                .is_some_and(|start| start.0 <= draft.now)
-    })
+/// When what the severity rests on now was written; what was removed is dated when seen.
+fn changed_at(draft: &Draft<'_>) -> Timestamp {
+    let spec = &draft.ticket().spec;
+    if spec.severity.is_some() {
+        facts::written_by(draft.ticket(), "severity", draft.now)
+    } else if spec.signal.is_some() && draft.status.signal_severity == draft.status.severity {
+        facts::written_by(draft.ticket(), "signal", draft.now)
+    } else {
+        draft.now
+    }
+}
+
+fn tell(draft: &mut Draft<'_>, change: SeverityChange) {
+    let spec = &draft.ticket().spec;
+    let by_person = spec.triage.as_ref().filter(|_| spec.severity.is_some());
+    let actor = by_person.map(|triage| triage.by.as_str());
+    let verb = if change.raised { "raised" } else { "lowered" };
+    let (before, level) = (change.before, draft.severity());
+    let message = format!("Severity {verb} from {before:?} to {level:?}");
+    draft.tell(Tell {
+        reason: "SeverityChanged",
+        warning: false,
+        at: change.at,
+        actor,
+        message: &message,
+    });
+    let cause = Cause::due(&format!("{before:?}-{level:?}"), change.at);
+    notices::tell_all(draft, NotifyOn::SeverityChanged, &cause);
+}
+
+/// A raise starts a new round, at once; of a chain that still waits for its `initialDelay`, when the new level's is
+/// over.
+fn restart(draft: &mut Draft<'_>, at: Timestamp) {
+    let Some(escalation) = draft.status.escalation.as_ref() else {
+        return;
+    };
+    let (round, start) = (escalation.round, escalation.start_time.map(|start| start.0));
+    if round == 0 {
+        return;
+    }
+    let waits = start.filter(|start| *start > draft.now);
+    let base = match (waits, draft.policy.as_deref(), draft.status.submit_time) {
+        (Some(start), Some(policy), Some(submitted)) => {
+            let delay = policy.row(draft.severity()).initial_delay;
+            at.max(after(submitted.0, delay)).min(start)
+        }
+        _at_once => at,
+    };
+    draft.start_again(StartReason::SeverityRaised, base);
 }
 
 /// The level a severity word stands for in texts.

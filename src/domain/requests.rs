@@ -6,28 +6,28 @@
 use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
-use super::facts::{self, Block, Judged, hash_of};
+use super::facts::{self, Block, Judged};
 use super::notices;
 use crate::api::{EscalationState, StepRecord, StepResult, Time};
 
 /// Carries out new requests, or says why nothing happened.
 pub fn apply(draft: &mut Draft<'_>) {
     let request = draft.ticket().spec.escalation.as_ref();
-    let at_least = request.and_then(|block| Some((block.at_least.clone()?, block.token.clone())));
-    let again = request.and_then(|block| block.page_again.clone());
+    let at_least = request.and_then(|block| block.at_least.clone());
     let by = request.map(|block| block.by.clone()).unwrap_or_default();
-    if let Some(hash) = fresh(draft, Block::AtLeast, at_least.as_ref().map(hash_of))
-        && let Some((step, _)) = at_least
+    if let Some(hash) = fresh(draft, Block::AtLeast)
+        && let Some(step) = at_least
     {
         go_to(draft, &step, &hash, &by);
     }
-    if let Some(hash) = fresh(draft, Block::PageAgain, again.as_ref().map(hash_of)) {
+    if let Some(hash) = fresh(draft, Block::PageAgain) {
         page_again(draft, &hash, &by);
     }
 }
 
 /// The hash of a request that was not handled yet; handled from now on.
-fn fresh(draft: &mut Draft<'_>, block: Block, hash: Option<String>) -> Option<String> {
+fn fresh(draft: &mut Draft<'_>, block: Block) -> Option<String> {
+    let hash = facts::declared(&draft.ticket().spec, block);
     match facts::judge(&draft.status, block, hash.as_deref()) {
         Judged::New => {
             let now = draft.now;

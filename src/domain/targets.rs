@@ -1,40 +1,94 @@
 //! The response and resolution clocks: due, met, breached once, at the true time.
 //!
-//! Rules: `api.md` section 2.1 (what meets the response target), section 5 "Severity raised", "Facts seen late".
+//! Rules: `api.md` section 2.1 (what meets the response target), section 5 "Severity raised", "Severity lowered",
+//! "Facts seen late", "Reopened".
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::draft::{Draft, Tell, after};
 use super::facts::Dated;
+use super::lifecycle::{is_over, over_since};
 use super::next::Waiting;
+use super::opening::word;
 use crate::api::{Duration, TargetClock, TargetState, Time};
 
-/// A person's first answer stops the response clock; what was there at creation is no answer.
+/// The two clocks of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Until a person first answers.
+    Response,
+    /// Until it is solved.
+    Resolution,
+}
+
+impl Clock {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Response => "Response",
+            Self::Resolution => "Resolution",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Response => "ResponseBreached",
+            Self::Resolution => "ResolutionBreached",
+        }
+    }
+
+    fn missed(self) -> &'static str {
+        match self {
+            Self::Response => "nobody had answered",
+            Self::Resolution => "it was not resolved",
+        }
+    }
+}
+
+/// A person's first answer stops the response clock; what was there at creation is no answer, and what comes after
+/// the end answers nothing any more.
 pub fn answered(draft: &mut Draft<'_>, dated: Dated) {
-    if dated.at_creation {
+    if dated.at_creation || is_over(&draft.status) {
         return;
     }
     let clock = &mut draft.status.targets.get_or_insert_default().response;
-    clock.met_time.get_or_insert(Time(dated.time));
+    if clock.met_time.is_none() {
+        clock.met_time = Some(Time(dated.time));
+        note_dating(draft, Clock::Response, dated);
+    }
 }
 
 /// The resolution clock stops.
-pub fn resolved(draft: &mut Draft<'_>, at: Timestamp) {
+pub fn resolved(draft: &mut Draft<'_>, dated: Dated) {
     let clock = &mut draft.status.targets.get_or_insert_default().resolution;
-    clock.met_time = Some(Time(at));
+    clock.met_time = Some(Time(dated.time));
+    note_dating(draft, Clock::Resolution, dated);
+}
+
+/// The resolution does not count any more, without any time to add.
+pub fn unresolved(draft: &mut Draft<'_>) {
+    if let Some(targets) = draft.status.targets.as_mut() {
+        targets.resolution.met_time = None;
+    }
+}
+
+fn note_dating(draft: &mut Draft<'_>, clock: Clock, dated: Dated) {
+    if !dated.exact {
+        draft.loosely_dated.push(clock);
+    }
 }
 
 /// The resolution clock goes on; the time it stood resolved or closed does not count.
 pub fn resume(draft: &mut Draft<'_>, at: Timestamp) {
-    let Some(targets) = draft.status.targets.as_mut() else {
+    let stopped = over_since(&draft.status);
+    let (Some(targets), Some(stopped)) = (draft.status.targets.as_mut(), stopped) else {
         return;
     };
-    let stopped = draft.status.resolve_time.or(draft.status.close_time);
-    let Some(stopped) = stopped else { return };
-    for clock in [&mut targets.resolution, &mut targets.response] {
-        pause(clock, at.duration_since(stopped.0));
-    }
+    let span = at.duration_since(stopped);
+    pause(&mut targets.resolution, span);
     targets.resolution.met_time = None;
+    if targets.response.met_time.is_none() {
+        pause(&mut targets.response, span);
+    }
 }
 
 fn pause(clock: &mut TargetClock, span: SignedDuration) {
@@ -47,68 +101,116 @@ fn pause(clock: &mut TargetClock, span: SignedDuration) {
 
 /// Computes due times from the row of the effective severity and tells a breach.
 pub fn apply(draft: &mut Draft<'_>) {
-    let Some(policy) = draft.policy.clone() else {
+    if draft.policy.is_none() {
         return;
-    };
-    let row = policy.row(draft.severity());
-    let Some(submitted) = draft.status.submit_time else {
-        return;
-    };
-    let over = draft.status.resolve_time.is_some() || draft.status.close_time.is_some();
+    }
     let mut targets = draft.status.targets.take().unwrap_or_default();
-    for (clock, target, name) in [
-        (&mut targets.response, row.response_target, "Response"),
-        (&mut targets.resolution, row.resolution_target, "Resolution"),
+    for (kind, clock) in [
+        (Clock::Response, &mut targets.response),
+        (Clock::Resolution, &mut targets.resolution),
     ] {
-        let paused = clock
-            .paused_total
-            .as_ref()
-            .map_or(SignedDuration::ZERO, Duration::to_signed);
-        clock.target = target
-            .map(|target| Duration::from_millis(i64::try_from(target.as_millis()).unwrap_or(0)));
-        let due = target.and_then(|target| row.calendar.add_working(submitted.0, target + paused));
-        clock.due_time = due.map(Time);
-        judge(draft, clock, over, name);
+        if !settled(draft, kind, clock) {
+            measure(draft, kind, clock);
+            judge(draft, kind, clock);
+        }
     }
     draft.status.targets = Some(targets);
 }
 
-fn judge(draft: &mut Draft<'_>, clock: &mut TargetClock, over: bool, name: &str) {
+/// Whether the verdict is spoken: a clock that was met keeps it, whatever row or policy comes after.
+fn settled(draft: &Draft<'_>, kind: Clock, clock: &TargetClock) -> bool {
+    let Some(written) = draft.ticket().status.as_ref() else {
+        return false;
+    };
+    let before = written.targets.as_ref().map(|targets| match kind {
+        Clock::Response => &targets.response,
+        Clock::Resolution => &targets.resolution,
+    });
+    let same = before.is_some_and(|before| before.met_time == clock.met_time);
+    written.policy.is_some() && clock.met_time.is_some() && same
+}
+
+fn measure(draft: &Draft<'_>, kind: Clock, clock: &mut TargetClock) {
+    let (Some(policy), Some(submitted)) = (&draft.policy, draft.status.submit_time) else {
+        return;
+    };
+    let met = clock.met_time.map(|met| met.0);
+    let severity = match draft.severity_change {
+        Some(change) if met.is_some_and(|met| met < change.at) => change.before,
+        Some(_) | None => draft.severity(),
+    };
+    let row = policy.row(severity);
+    let target = match kind {
+        Clock::Response => row.response_target,
+        Clock::Resolution => row.resolution_target,
+    };
+    let paused = clock.paused_total.as_ref();
+    let paused = paused.map_or(SignedDuration::ZERO, Duration::to_signed);
+    clock.target =
+        target.map(|target| Duration::from_millis(i64::try_from(target.as_millis()).unwrap_or(0)));
+    let due = target.and_then(|target| row.calendar.add_working(submitted.0, target + paused));
+    clock.due_time = due.map(Time);
+}
+
+fn judge(draft: &mut Draft<'_>, kind: Clock, clock: &mut TargetClock) {
     let Some(due) = clock.due_time else {
         clock.state = TargetState::Undefined;
         return;
     };
-    let missed = match clock.met_time {
-        Some(met) => met.0 > due.0,
-        None => !over && draft.now >= due.0,
+    let over = over_since(&draft.status);
+    let missed = match (clock.met_time, over) {
+        (Some(met), _) => met.0 > due.0,
+        (None, Some(over)) => over > due.0,
+        (None, None) => draft.now >= due.0,
     };
     if clock.breach_time.is_some() {
         clock.state = TargetState::Breached;
     } else if missed {
         clock.breach_time = Some(due);
         clock.state = TargetState::Breached;
-        breach(draft, due.0, name);
+        breach(draft, kind, clock, due.0);
     } else if clock.met_time.is_some() {
         clock.state = TargetState::Met;
-    } else if over {
+    } else if over.is_some() {
         clock.state = TargetState::Paused;
     } else {
         clock.state = TargetState::Running;
         draft.wake(due.0, Waiting::Deadline);
     }
+    if kind == Clock::Resolution && clock.met_time.is_some() {
+        clock.first_state.get_or_insert(clock.state);
+    }
 }
 
-fn breach(draft: &mut Draft<'_>, due: Timestamp, name: &str) {
-    let (reason, what) = match name {
-        "Response" => ("ResponseBreached", "nobody had answered"),
-        _other => ("ResolutionBreached", "it was not resolved"),
+fn breach(draft: &mut Draft<'_>, kind: Clock, clock: &mut TargetClock, due: Timestamp) {
+    let raised = draft
+        .severity_change
+        .filter(|change| change.raised && due <= change.at);
+    let name = kind.name();
+    let (reason, at, message) = if let Some(change) = raised {
+        let level = word(draft.severity());
+        let message =
+            format!("{name} target missed: raised to {level}, whose target ended at {due}");
+        (Some("SeverityRaised"), change.at, message)
+    } else if draft.loosely_dated.contains(&kind) {
+        let message = format!("{name} target missed by {due}, or met: its date is an upper bound");
+        (Some("UpperBound"), due, message)
+    } else {
+        let what = kind.missed();
+        let message = format!("{name} target missed: {what} by {due}");
+        (None, due, message)
     };
-    let message = format!("{name} target missed: {what} by {due}");
-    draft.condition(reason, true, "TargetMissed", &message);
+    clock.reason = reason.map(str::to_owned);
+    draft.condition(
+        kind.reason(),
+        true,
+        reason.unwrap_or("TargetMissed"),
+        &message,
+    );
     draft.tell(Tell {
-        reason,
+        reason: kind.reason(),
         warning: true,
-        at: due,
+        at,
         actor: None,
         message: &message,
     });

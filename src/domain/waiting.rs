@@ -20,7 +20,7 @@ fn line(draft: &Draft<'_>) -> Option<(String, Option<crate::api::Time>)> {
     }
     if status.resolve_time.is_some() {
         let validation =
-            super::lifecycle::validation_required(draft) && status.validate_time.is_none();
+            super::resolution::validation_required(draft) && status.validate_time.is_none();
         let what = if validation {
             "validation of the resolution"
         } else {
