@@ -3,28 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-#[path = "people/cluster.rs"]
-mod cluster;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use cluster::Cluster;
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
-};
-use kube::Api;
-use kube::api::PostParams;
+use firebell::testkit::eventually;
+use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-async fn helm(cluster: &Cluster, args: &[&str]) -> Result<String, String> {
-    let output = tokio::process::Command::new(cluster.plane.binary("helm").unwrap())
+async fn helm(stage: &Stage<'_>, args: &[&str]) -> Result<String, String> {
+    let output = tokio::process::Command::new(stage.plane.binary("helm").unwrap())
         .args(args)
-        .env("HELM_CACHE_HOME", cluster.plane.folder().join("helm"))
+        .env("HELM_CACHE_HOME", stage.plane.folder().join("helm"))
         .output()
         .await
         .unwrap();
@@ -36,22 +29,22 @@ async fn helm(cluster: &Cluster, args: &[&str]) -> Result<String, String> {
     }
 }
 
-async fn rendered(cluster: &Cluster, extra: &[&str]) -> Result<String, String> {
+async fn rendered(stage: &Stage<'_>, extra: &[&str]) -> Result<String, String> {
     let chart = root().join("charts/firebell");
     let common = [
         "template",
         "bell",
         chart.to_str().unwrap(),
         "-n",
-        &cluster.namespace,
+        &stage.namespace,
     ];
     let args: Vec<&str> = common.into_iter().chain(extra.iter().copied()).collect();
-    helm(cluster, &args).await
+    helm(stage, &args).await
 }
 
-async fn apply(cluster: &Cluster, objects: String) {
+async fn apply(stage: &Stage<'_>, objects: String) {
     let args = ["apply", "--validate=strict", "-f", "-"];
-    cluster
+    stage
         .plane
         .kubectl(args)
         .input(objects)
@@ -60,34 +53,25 @@ async fn apply(cluster: &Cluster, objects: String) {
         .unwrap();
 }
 
-/// Whether the operator's account may do that.
-async fn may(cluster: &Cluster, verb: &str, resource: &str, namespace: &str) -> bool {
-    let (group, rest) = resource.split_once('/').unwrap();
-    let (resource, subresource) = rest.split_once('/').unwrap_or((rest, ""));
-    let account = format!("system:serviceaccount:{}:bell-firebell", cluster.namespace);
-    let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(account),
-            resource_attributes: Some(ResourceAttributes {
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
-                subresource: Some(subresource.to_owned()),
-                verb: Some(verb.to_owned()),
-                namespace: Some(namespace.to_owned()),
-                ..ResourceAttributes::default()
-            }),
-            ..SubjectAccessReviewSpec::default()
-        },
-        ..SubjectAccessReview::default()
-    };
-    let api: Api<SubjectAccessReview> = Api::all(cluster.client.clone());
-    let answer = api.create(&PostParams::default(), &review).await.unwrap();
-    answer.status.unwrap().allowed
+/// Each verb on each resource the operator has to do with: allowed where `wanted` says so, and nowhere else.
+async fn rights_are(stage: &Stage<'_>, namespace: &str, wanted: &[(&str, &str)]) {
+    let wanted: BTreeMap<&str, &str> = wanted.iter().copied().collect();
+    let mut wrong = Vec::new();
+    // The API server takes new rights in a moment after it has stored them.
+    let right = eventually("the rights count", LIMIT, async || {
+        wrong = differences(stage, namespace, &wanted).await;
+        wrong.is_empty().then_some(())
+    })
+    .await;
+    assert!(right.is_ok(), "in {namespace}: {wrong:#?}");
 }
 
-/// Each verb on each resource the operator has to do with: allowed where `wanted` says so, and nowhere else.
-async fn rights_are(cluster: &Cluster, namespace: &str, wanted: &[(&str, &str)]) {
-    let wanted: BTreeMap<&str, &str> = wanted.iter().copied().collect();
+async fn differences(
+    stage: &Stage<'_>,
+    namespace: &str,
+    wanted: &BTreeMap<&str, &str>,
+) -> Vec<String> {
+    let account = format!("system:serviceaccount:{}:bell-firebell", stage.namespace);
     let mut wrong = Vec::new();
     for resource in [
         "firebell.dev/tickets",
@@ -105,12 +89,12 @@ async fn rights_are(cluster: &Cluster, namespace: &str, wanted: &[(&str, &str)])
             "get", "list", "watch", "create", "update", "patch", "delete",
         ] {
             let expected = allowed.split(' ').any(|known| known == verb);
-            if may(cluster, verb, resource, namespace).await != expected {
+            if stage.may(&account, verb, resource, namespace).await != expected {
                 wrong.push(format!("{verb} {resource}: expected {expected}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "in {namespace}: {wrong:#?}");
+    wrong
 }
 
 const POLICIES: [(&str, &str); 4] = [
@@ -152,9 +136,9 @@ fn the_chart_installs_the_very_crds_of_this_version() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_finds_no_fault_and_refuses_two_operators() {
-    let cluster = cluster::ready("chart").await;
+    let stage = Stage::set("chart").await;
     let chart = root().join("charts/firebell");
-    let linted = helm(&cluster, &["lint", "--strict", chart.to_str().unwrap()]).await;
+    let linted = helm(&stage, &["lint", "--strict", chart.to_str().unwrap()]).await;
     linted.unwrap();
     for (values, word) in [
         ("replicas=2", "replicas"),
@@ -162,46 +146,46 @@ async fn helm_finds_no_fault_and_refuses_two_operators() {
         ("archiveAfter=tomorrow", "archiveAfter"),
         ("namespaces={Shop}", "namespaces"),
     ] {
-        let refusal = rendered(&cluster, &["--set", values]).await.unwrap_err();
+        let refusal = rendered(&stage, &["--set", values]).await.unwrap_err();
         assert!(refusal.contains(word), "{values}: {refusal}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn installed_for_the_whole_cluster_it_may_do_what_it_does_and_no_more() {
-    let cluster = cluster::ready("chart").await;
-    let objects = rendered(&cluster, &[]).await.unwrap();
-    apply(&cluster, objects).await;
+    let stage = Stage::set("chart").await;
+    let objects = rendered(&stage, &[]).await.unwrap();
+    apply(&stage, objects).await;
     let wanted: Vec<_> = TICKETS.into_iter().chain(POLICIES).collect();
-    rights_are(&cluster, "anywhere", &wanted).await;
+    rights_are(&stage, "anywhere", &wanted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn installed_for_some_namespaces_it_may_do_nothing_elsewhere() {
-    let cluster = cluster::ready("chart").await;
-    let shop = cluster::ready("shop").await.namespace;
-    let shared = cluster::ready("shared").await.namespace;
+    let stage = Stage::set("chart").await;
+    let shop = Stage::set("shop").await.namespace;
+    let shared = Stage::set("shared").await.namespace;
     let namespaces = format!("namespaces={{{shop}}}");
     let policies = format!("sharedPolicyNamespace={shared}");
-    let objects = rendered(&cluster, &["--set", &namespaces, "--set", &policies]).await;
-    apply(&cluster, objects.unwrap()).await;
+    let objects = rendered(&stage, &["--set", &namespaces, "--set", &policies]).await;
+    apply(&stage, objects.unwrap()).await;
     let wanted: Vec<_> = TICKETS.into_iter().chain(POLICIES).collect();
-    rights_are(&cluster, &shop, &wanted).await;
+    rights_are(&stage, &shop, &wanted).await;
     let revisions = ("apps/controllerrevisions", "get list watch create");
     let wanted: Vec<_> = POLICIES.into_iter().chain([revisions]).collect();
-    rights_are(&cluster, &shared, &wanted).await;
-    rights_are(&cluster, &cluster.namespace, &[]).await;
+    rights_are(&stage, &shared, &wanted).await;
+    rights_are(&stage, &stage.namespace, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_pod_is_taken_where_pods_are_restricted() {
-    let cluster = cluster::ready("chart").await;
-    let n = cluster.namespace.as_str();
+    let stage = Stage::set("chart").await;
+    let n = stage.namespace.as_str();
     let restricted = "pod-security.kubernetes.io/enforce=restricted";
     let label = ["label", "namespace", n, restricted];
-    cluster.plane.kubectl(label).run().await.unwrap();
-    let objects = rendered(&cluster, &[]).await.unwrap();
-    apply(&cluster, objects).await;
+    stage.plane.kubectl(label).run().await.unwrap();
+    let objects = rendered(&stage, &[]).await.unwrap();
+    apply(&stage, objects).await;
 
     let only = [
         "--show-only",
@@ -209,7 +193,7 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
         "--set",
         "extraCA.configMap=ca",
     ];
-    let text = rendered(&cluster, &only).await.unwrap();
+    let text = rendered(&stage, &only).await.unwrap();
     let deployment: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
     let template = &deployment["spec"]["template"];
@@ -224,7 +208,7 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
         "-f",
         "-",
     ];
-    let said = cluster
+    let said = stage
         .plane
         .kubectl(create)
         .input(pod.to_string())
@@ -234,16 +218,46 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
 
     // The very same pod with one right more is refused: restriction is at work here.
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
-    let refused = cluster
-        .plane
-        .kubectl(create)
-        .input(pod.to_string())
-        .run()
-        .await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .contains("violates PodSecurity")
-    );
+    let refused = eventually("the label restricts pods", LIMIT, async || {
+        let asked = stage.plane.kubectl(create).input(pod.to_string());
+        asked.run().await.err()
+    });
+    let refusal = refused.await.unwrap().to_string();
+    assert!(refusal.contains("violates PodSecurity"), "{refusal}");
+}
+
+/// Group, resource and verb of each right in the rules of a Role.
+fn rights(role: &Value) -> BTreeSet<(String, String, String)> {
+    let words = |list: &Value| -> Vec<String> {
+        let words = list.as_array().unwrap().iter();
+        words
+            .map(|word| word.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut rights = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in words(&rule["apiGroups"]) {
+            for resource in words(&rule["resources"]) {
+                for verb in words(&rule["verbs"]) {
+                    rights.insert((group.clone(), resource.clone(), verb));
+                }
+            }
+        }
+    }
+    rights
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_every_test_runs_the_operator_with_is_the_very_role_of_the_chart() {
+    let stage = Stage::set("chart").await;
+    let namespaces = format!("namespaces={{{}}}", stage.namespace);
+    let only = ["--show-only", "templates/rbac.yaml", "--set", &namespaces];
+    let text = rendered(&stage, &only).await.unwrap();
+    let of_chart = text
+        .split("\n---")
+        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
+        .find(|object| object["kind"] == "Role")
+        .unwrap();
+    let of_tests: Value = serde_saphyr::from_str(ROLE).unwrap();
+    assert_eq!(rights(&of_tests), rights(&of_chart));
 }

@@ -2,14 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-#[path = "people/cluster.rs"]
-mod cluster;
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use cluster::Cluster;
 use firebell::api::{ClosureReason, Ticket, Via};
+use firebell::testkit::stage::Stage;
 use kube::Api;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -46,27 +43,18 @@ fn texts(output: &Output) -> (String, String) {
 }
 
 /// A responder who may look at tickets and declare facts about them, in one namespace, and nothing else.
-async fn responder(cluster: &Cluster, name: &str) -> PathBuf {
-    let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "responder"},
-         "rules": [{"apiGroups": ["firebell.dev"], "resources": ["tickets"], "verbs": ["get", "list", "patch"]}]},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "responder"},
-         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "responder"},
-         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}]},
-    ]});
-    let args = ["-n", &cluster.namespace, "apply", "-f", "-"];
-    let apply = cluster.plane.kubectl(args).input(rights.to_string());
-    apply.run().await.unwrap();
-    cluster.plane.user_kubeconfig(name, &[]).unwrap()
+async fn responder(stage: &Stage<'_>, name: &str) -> PathBuf {
+    let rights = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "responder"},
+        "rules": [{"apiGroups": ["firebell.dev"], "resources": ["tickets"], "verbs": ["get", "list", "patch"]}],
+    });
+    stage.grant(name, "responder", &rights.to_string()).await;
+    stage.plane.user_kubeconfig(name, &[]).unwrap()
 }
 
-async fn open(cluster: &Cluster, name: &str) -> Api<Ticket> {
-    let ticket = json!({"apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
-        "metadata": {"name": name}, "spec": {"title": "Checkout is down"}});
-    let args = ["-n", &cluster.namespace, "create", "-f", "-"];
-    let create = cluster.plane.kubectl(args).input(ticket.to_string());
-    create.run().await.unwrap();
-    Api::namespaced(cluster.client.clone(), &cluster.namespace)
+async fn open(stage: &Stage<'_>, name: &str) -> Api<Ticket> {
+    stage.create_ticket(name).await;
+    stage.tickets()
 }
 
 async fn stands(api: &Api<Ticket>, name: &str, status: Value) {
@@ -79,10 +67,10 @@ async fn stands(api: &Api<Ticket>, name: &str, status: Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acknowledgement_is_by_whoever_gave_it_under_a_field_manager_of_its_own_and_new_each_time()
  {
-    let cluster = cluster::ready("cli").await;
-    let alice = responder(&cluster, "alice").await;
-    let api = open(&cluster, "down").await;
-    let n = cluster.namespace.as_str();
+    let stage = Stage::set("cli").await;
+    let alice = responder(&stage, "alice").await;
+    let api = open(&stage, "down").await;
+    let n = stage.namespace.as_str();
 
     let out = said(&alice, &["ack", "down", "-n", n, "--note", "looking"]).await;
     assert!(out.contains("ticket/down acknowledged by alice"), "{out}");
@@ -111,10 +99,10 @@ async fn an_acknowledgement_is_by_whoever_gave_it_under_a_field_manager_of_its_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resolution_and_a_closure_say_who_and_why() {
-    let cluster = cluster::ready("cli").await;
-    let alice = responder(&cluster, "alice").await;
-    let api = open(&cluster, "down").await;
-    let n = cluster.namespace.as_str();
+    let stage = Stage::set("cli").await;
+    let alice = responder(&stage, "alice").await;
+    let api = open(&stage, "down").await;
+    let n = stage.namespace.as_str();
 
     let resolve = [
         "-n",
@@ -149,11 +137,11 @@ async fn a_resolution_and_a_closure_say_who_and_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn list_and_show_tell_what_stands_in_the_status_and_archived_tickets_are_history() {
-    let cluster = cluster::ready("cli").await;
-    let alice = responder(&cluster, "alice").await;
-    let api = open(&cluster, "down").await;
-    open(&cluster, "old").await;
-    let n = cluster.namespace.as_str();
+    let stage = Stage::set("cli").await;
+    let alice = responder(&stage, "alice").await;
+    let api = open(&stage, "down").await;
+    open(&stage, "old").await;
+    let n = stage.namespace.as_str();
     stands(&api, "old", json!({"phase": "Closed", "archived": true})).await;
     stands(&api, "down", json!({
         "phase": "Submitted", "severity": "High",
@@ -171,7 +159,7 @@ async fn list_and_show_tell_what_stands_in_the_status_and_archived_tickets_are_h
         "High",
         "Submitted",
         "Running (on-call)",
-        "Checkout is down",
+        "Checkout returns 5xx",
     ] {
         assert!(rows[1].contains(word), "{word}: {table}");
     }
@@ -179,18 +167,18 @@ async fn list_and_show_tell_what_stands_in_the_status_and_archived_tickets_are_h
     for word in ["policy small applies", "contact/alice", "Delivered"] {
         assert!(page.contains(word), "{word}: {page}");
     }
-    let admin = cluster.plane.kubeconfig_path();
+    let admin = stage.plane.kubeconfig_path();
     let everywhere = said(admin, &["list", "-A"]).await;
     assert!(everywhere.contains(n), "{everywhere}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_say_what_is_wrong_and_what_to_do() {
-    let cluster = cluster::ready("cli").await;
-    let alice = responder(&cluster, "alice").await;
-    let bob = cluster.plane.user_kubeconfig("bob", &[]).unwrap();
-    open(&cluster, "down").await;
-    let n = cluster.namespace.as_str();
+    let stage = Stage::set("cli").await;
+    let alice = responder(&stage, "alice").await;
+    let bob = stage.plane.user_kubeconfig("bob", &[]).unwrap();
+    open(&stage, "down").await;
+    let n = stage.namespace.as_str();
 
     for verb in ["show", "ack"] {
         let error = refused(&alice, &[verb, "absent", "-n", n]).await;
@@ -213,10 +201,10 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_finds_it_as_a_plugin() {
-    let cluster = cluster::ready("cli").await;
-    let output = tokio::process::Command::new(cluster.plane.binary("kubectl").unwrap())
-        .args(["firebell", "list", "-n", &cluster.namespace])
-        .env("KUBECONFIG", cluster.plane.kubeconfig_path())
+    let stage = Stage::set("cli").await;
+    let output = tokio::process::Command::new(stage.plane.binary("kubectl").unwrap())
+        .args(["firebell", "list", "-n", &stage.namespace])
+        .env("KUBECONFIG", stage.plane.kubeconfig_path())
         .env("PATH", Path::new(PLUGIN).parent().unwrap())
         .output()
         .await

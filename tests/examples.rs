@@ -3,14 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-#[path = "people/cluster.rs"]
-mod cluster;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use firebell::api::{EscalationPolicy, Severity, Ticket, crds};
 use firebell::domain::policy::ValidPolicy;
+use firebell::testkit::stage::Stage;
 use serde_json::Value;
 
 fn example(path: &str) -> PathBuf {
@@ -35,12 +33,12 @@ fn files(folder: &str) -> BTreeSet<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
-    let cluster = cluster::ready("examples").await;
+    let stage = Stage::set("examples").await;
     let all: Vec<PathBuf> = files("").into_iter().chain(files("tickets")).collect();
     assert_eq!(all.len(), 6, "examples: {all:?}");
     for path in all {
-        let args = ["-n", &cluster.namespace, "apply", "--validate=strict", "-f"];
-        let said = cluster
+        let args = ["-n", &stage.namespace, "apply", "--validate=strict", "-f"];
+        let said = stage
             .plane
             .kubectl(args.into_iter().chain([path.to_str().unwrap()]))
             .run()

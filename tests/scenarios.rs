@@ -4,11 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "scenarios/bad_input.rs"]
+mod bad_input;
 #[path = "scenarios/chain.rs"]
 mod chain;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/policies.rs"]
 mod policies;
-#[path = "scenarios/stage.rs"]
-mod stage;

@@ -10,6 +10,7 @@ pub mod operator;
 pub mod process;
 pub mod receiver;
 pub mod secrets;
+pub mod stage;
 
 pub use eventually::{TimedOut, eventually};
 

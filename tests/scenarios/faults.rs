@@ -1,162 +1,166 @@
-//! Kills, hanging receivers, missing Secrets, objects that do not decode.
+//! Kills at each moment of a page, an API server that is away, receivers that hang or refuse, and silence when idle.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::stage::{KEY, LIMIT, Stage};
-use firebell::api::StepResult;
+use firebell::api::{DeliveryState, StepResult, Ticket, TicketStatus};
+use firebell::testkit::audit::AuditEvent;
+use firebell::testkit::controlplane::{ControlPlane, Options};
+use firebell::testkit::eventually;
 use firebell::testkit::receiver::Behaviour;
+use firebell::testkit::stage::{LIMIT, Stage};
+use kube::api::ListParams;
 use serde_json::json;
 
-#[tokio::test]
-async fn killed_before_a_deadline_the_next_start_pages_every_step_once_more_at_most() {
-    let mut stage = Stage::running("killed").await;
-    stage.apply_policy("gold", stage.policy("3s")).await;
-    stage.create_ticket("checkout").await;
-    stage.page("/alice").await;
-    stage
-        .until("checkout", "the second step to be armed", |status| {
-            status
-                .escalation
-                .as_ref()
-                .is_some_and(|known| known.next_step.as_deref() == Some("manager"))
-        })
-        .await;
-    stage.kill();
-    stage.start().await;
-    stage.page("/bob").await;
-    stage.page("/carol").await;
-    let mut ids: BTreeMap<String, usize> = BTreeMap::new();
+/// How often each id came.
+fn ids(stage: &Stage<'_>) -> BTreeMap<String, usize> {
+    let mut ids = BTreeMap::new();
     for page in stage.receiver.pages() {
         *ids.entry(page.id().to_owned()).or_default() += 1;
     }
+    ids
+}
+
+/// The steps of the present round that paged, at their time or caught up after a downtime.
+fn paged(status: &TicketStatus) -> Vec<&str> {
+    let escalation = status.escalation.as_ref().unwrap();
+    let paged = escalation.steps.iter().filter(|step| match step.result {
+        StepResult::Fired | StepResult::CaughtUp => true,
+        StepResult::Skipped | StepResult::SkippedEmpty => false,
+    });
+    paged.map(|step| step.name.as_str()).collect()
+}
+
+const ALL: [&str; 3] = ["on-call", "manager", "director"];
+
+async fn until_all_paged(stage: &Stage<'_>) -> TicketStatus {
+    stage
+        .until("checkout", "three steps are recorded", |status| {
+            let escalation = status.escalation.as_ref();
+            escalation.is_some_and(|known| known.steps.len() == 3)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn killed_before_a_deadline_the_next_start_pages_every_step_at_most_once_more() {
+    let mut stage = Stage::running("killed").await;
+    stage.apply_policy("gold", stage.policy("8s")).await;
+    stage.create_ticket("checkout").await;
+    stage.page("/alice", 1).await;
+    stage.until_armed("checkout", "manager").await;
+    stage.kill();
+    stage.start().await;
+    stage.page("/bob", 1).await;
+    stage.page("/carol", 1).await;
+    assert_eq!(paged(&until_all_paged(&stage).await), ALL);
+    let ids = ids(&stage);
     assert!(ids.values().all(|count| *count <= 2), "{ids:?}");
     assert_eq!(ids.len(), 3);
 }
 
 #[tokio::test]
 async fn killed_while_sending_the_page_arrives_again_under_the_same_id() {
-    let mut stage = Stage::set("sending").await;
+    let mut stage = Stage::running("sending").await;
     stage.receiver.on("/alice", Behaviour::Hang);
-    stage.start().await;
-    let mut policy = stage.policy("10m");
-    policy["steps"].as_array_mut().unwrap().truncate(1);
-    stage.apply_policy("gold", policy).await;
+    stage
+        .apply_policy("gold", stage.short_policy("10m", 1))
+        .await;
     stage.create_ticket("checkout").await;
-    let first = stage.page("/alice").await;
+    let first = stage.page("/alice", 1).await;
     stage.kill();
     stage.receiver.on("/alice", Behaviour::Ok);
     stage.start().await;
-    let twice = stage
-        .receiver
-        .wait_for(|ledger| ledger.count("/alice") >= 2, LIMIT)
-        .await
-        .unwrap();
-    let ids: Vec<_> = twice.iter().map(|page| page.id().to_owned()).collect();
-    assert!(ids.iter().all(|id| id == first.id()), "{ids:?}");
+    stage.page("/alice", 2).await;
+    let ids = ids(&stage);
+    assert_eq!(ids.keys().collect::<Vec<_>>(), [first.id()]);
     let status = stage
-        .until("checkout", "the step to be recorded", |status| {
-            status
-                .escalation
-                .as_ref()
-                .is_some_and(|known| !known.steps.is_empty())
+        .until("checkout", "the page is recorded as delivered", |status| {
+            let mut deliveries = status.deliveries.iter();
+            deliveries.any(|known| known.state == DeliveryState::Delivered)
         })
         .await;
-    assert_eq!(
-        status.escalation.unwrap().steps[0].result,
-        StepResult::Fired
-    );
+    assert_eq!(paged(&status), ["on-call"]);
+}
+
+#[tokio::test]
+async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doubled() {
+    let plane = ControlPlane::start(Options::default()).await.unwrap();
+    let mut stage = Stage::on(&plane, "between").await;
+    stage.install(firebell::api::crds()).await;
+    stage.start().await;
+    let mut spec = stage.policy("8s");
+    // A Secret is read at each send, so without an API server only what needs none can leave.
+    spec["connectors"] = json!([{"name": "pager", "type": "Webhook"}]);
+    stage.apply_policy("gold", spec).await;
+    stage.create_ticket("checkout").await;
+    stage.until_armed("checkout", "manager").await;
+    // From here on nothing can be written, but what is armed leaves: the page is out and its record is not.
+    plane.kill_apiserver().unwrap();
+    stage
+        .until_received(|ledger| ledger.count("/bob") == 1)
+        .await;
+    stage.kill();
+    plane.start_apiserver().await.unwrap();
+    let status = stage.ticket_object("checkout").await.status.unwrap();
+    assert_eq!(paged(&status), ALL[..1]);
+    stage.start().await;
+    stage
+        .until_received(|ledger| ledger.count("/bob") == 2 && ledger.count("/carol") > 0)
+        .await;
+    assert_eq!(paged(&until_all_paged(&stage).await), ALL);
+    let ids = ids(&stage);
+    assert_eq!(ids.len(), 3, "each step has one id: {ids:?}");
+    assert!(ids.values().all(|count| *count <= 2), "{ids:?}");
 }
 
 #[tokio::test]
 async fn of_200_tickets_two_have_a_receiver_that_hangs_and_the_others_are_on_time() {
-    let stage = Stage::set("hangs").await;
-    let mut stage = stage;
+    let stage = Stage::running("hangs").await;
     stage.receiver.on("/hangs", Behaviour::Hang);
-    stage.start().await;
-    let mut policy = stage.policy("10m");
-    policy["steps"].as_array_mut().unwrap().truncate(1);
+    let mut policy = stage.short_policy("10m", 1);
     stage.apply_policy("gold", policy.clone()).await;
     policy["default"] = false.into();
     policy["contacts"][0]["reach"][0]["address"] = stage.receiver.url("/hangs").into();
     stage.apply_policy("dead", policy).await;
-    let (mut created, tickets) = (Vec::new(), stage.tickets());
+    let mut created = BTreeMap::new();
     for number in 0..200 {
-        let mut spec = json!({"title": "t", "severity": "High"});
-        if number < 2 {
-            spec["policyRef"] = json!({"name": "dead"});
-        }
-        let object = json!({"apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
-            "metadata": {"name": format!("t{number}")}, "spec": spec});
-        let ticket = serde_json::from_value(object).unwrap();
-        created.push(
-            tickets
-                .create(&kube::api::PostParams::default(), &ticket)
-                .await
-                .unwrap(),
-        );
+        let more = if number < 2 {
+            json!({"policyRef": {"name": "dead"}})
+        } else {
+            json!({})
+        };
+        let name = format!("t{number}");
+        let ticket = stage.create_ticket_with(&name, more).await;
+        created.insert(name, ticket.metadata.creation_timestamp.unwrap().0);
     }
-    let arrived = |ledger: &firebell::testkit::receiver::Ledger| ledger.count("/alice") >= 198;
     let got = stage
-        .receiver
-        .wait_for(arrived, Duration::from_mins(1))
-        .await
-        .unwrap();
+        .until_received(|ledger| ledger.count("/alice") >= 198)
+        .await;
     for page in got.iter().filter(|page| page.path == "/alice") {
-        let name = page.json().unwrap()["data"]["ticket"]["name"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let ticket = created
-            .iter()
-            .find(|ticket| ticket.metadata.name.as_ref() == Some(&name))
-            .unwrap();
-        let since = page
-            .time
-            .duration_since(ticket.metadata.creation_timestamp.as_ref().unwrap().0);
+        let body = page.json().unwrap();
+        let name = body["data"]["ticket"]["name"].as_str().unwrap();
+        let since = page.time.duration_since(created[name]);
+        // A try that hangs lasts 15 s: whoever waited for one comes later than that.
         assert!(
-            since.as_secs() < 8,
+            since.as_secs() < 12,
             "{name} was paged {since} after its creation"
         );
     }
 }
 
 #[tokio::test]
-async fn a_missing_secret_sends_nothing_says_so_and_disturbs_no_other_ticket() {
-    let stage = Stage::running("secret").await;
-    let mut policy = stage.policy("10m");
-    policy["connectors"][0]["secretRef"]["name"] = "not-there".into();
-    stage.apply_policy("broken", policy).await;
-    stage.create_ticket("checkout").await;
-    let item = firebell::testkit::eventually("the open item", LIMIT, async || {
-        let status = stage.policies().get("broken").await.ok()?.status?;
-        status
-            .open_items
-            .into_iter()
-            .find(|item| item.message.contains("not-there"))
-    });
-    item.await.unwrap();
-    assert!(stage.receiver.pages_for("/alice").is_empty());
-    stage.secret("not-there", json!({"signingKey": KEY})).await;
-    stage.page("/alice").await;
-}
-
-#[tokio::test]
 async fn a_receiver_that_refuses_is_told_in_a_condition_and_the_next_step_follows_at_once() {
-    let mut stage = Stage::set("refuses").await;
-    stage
-        .receiver
-        .on("/alice", Behaviour::Status(410, Vec::new()));
-    stage.start().await;
+    let stage = Stage::running("refuses").await;
+    let gone = Behaviour::Status(410, Vec::new());
+    stage.receiver.on("/alice", gone);
     stage.apply_policy("gold", stage.policy("10m")).await;
     stage.create_ticket("checkout").await;
-    stage.page("/bob").await;
+    stage.page("/bob", 1).await;
     let status = stage
-        .until("checkout", "Delivered to be told", |status| {
-            status
-                .timeline
-                .iter()
-                .any(|entry| entry.kind == "DeliveryFailed")
+        .until("checkout", "the failure is told", |status| {
+            let mut conditions = status.conditions.iter();
+            conditions.any(|known| known.type_ == "Delivered")
         })
         .await;
     let failed = status
@@ -169,63 +173,40 @@ async fn a_receiver_that_refuses_is_told_in_a_condition_and_the_next_step_follow
         "{}",
         failed.message
     );
-    assert!(
-        status
-            .conditions
-            .iter()
-            .any(|known| known.type_ == "Delivered")
-    );
-}
-
-#[tokio::test]
-async fn an_operator_asked_to_stop_ends_with_success() {
-    let mut stage = Stage::running("stop").await;
-    let operator = stage.operator.as_mut().unwrap();
-    operator.terminate().unwrap();
-    assert_eq!(
-        operator.ended(LIMIT).await.unwrap(),
-        Some(0),
-        "{}",
-        operator.log()
-    );
 }
 
 #[tokio::test]
 async fn an_idle_operator_with_200_open_tickets_writes_nothing_for_a_minute() {
     let stage = Stage::running("idle").await;
-    let mut policy = stage.policy("10h");
-    policy["steps"].as_array_mut().unwrap().truncate(2);
+    let mut policy = stage.short_policy("10h", 2);
     policy["severities"] = json!([]);
     stage.apply_policy("gold", policy).await;
     for number in 0..200 {
         stage.create_ticket(&format!("t{number}")).await;
     }
-    let settled =
-        firebell::testkit::eventually("every page to be recorded", LIMIT * 3, async || {
-            let tickets = stage
-                .tickets()
-                .list(&kube::api::ListParams::default())
-                .await
-                .ok()?;
-            let armed = |ticket: &firebell::api::Ticket| {
-                let escalation = ticket
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.escalation.as_ref());
-                escalation.is_some_and(|known| known.next_step.as_deref() == Some("manager"))
-            };
-            (tickets.items.len() == 200 && tickets.items.iter().all(armed)).then_some(())
-        });
-    settled.await.unwrap();
-    let writes = || {
-        let of_ours = |event: &firebell::testkit::audit::AuditEvent| {
-            event.namespace == stage.namespace && event.is_write() && event.is_complete()
+    let settled = eventually("every page is recorded", LIMIT * 3, async || {
+        let tickets = stage.tickets().list(&ListParams::default()).await.ok()?;
+        let armed = |ticket: &Ticket| {
+            let status = ticket.status.as_ref();
+            let escalation = status.and_then(|status| status.escalation.as_ref());
+            escalation.is_some_and(|known| known.next_step.as_deref() == Some("manager"))
         };
-        stage.plane.audit_events(of_ours).unwrap().len()
-    };
-    // The policy's count of open tickets may follow within its rate; then the minute starts.
+        (tickets.items.len() == 200 && tickets.items.iter().all(armed)).then_some(())
+    });
+    settled.await.unwrap();
+    stage
+        .until_policy("gold", "all are counted", |status| {
+            status.open_tickets == Some(200)
+        })
+        .await;
+    let user = stage.operator_user();
+    let of_operator =
+        |event: &AuditEvent| event.user == user && event.is_write() && event.is_complete();
+    let writes = || stage.plane.audit_events(of_operator).unwrap().len();
+    assert!(writes() >= 200, "the audit log shows the operator's writes");
+    // Events and results may still follow; then the minute starts.
     let mut quiet = (writes(), tokio::time::Instant::now());
-    let minute = firebell::testkit::eventually("a minute without a write", LIMIT * 4, async || {
+    let minute = eventually("a minute without a write", LIMIT * 4, async || {
         let now = writes();
         if now != quiet.0 {
             quiet = (now, tokio::time::Instant::now());

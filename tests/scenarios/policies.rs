@@ -1,71 +1,87 @@
 //! Policies as they are edited, broken, deleted and missing, under running tickets.
 
-use super::stage::{LIMIT, Stage};
-use firebell::api::{ConditionStatus, EscalationState};
-use firebell::testkit::eventually;
+use firebell::api::{Condition, ConditionStatus, EscalationState};
+use firebell::testkit::stage::Stage;
 use kube::api::DeleteParams;
 
+fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|known| known.type_ == type_)
+}
+
 #[tokio::test]
-async fn a_ticket_without_a_policy_is_blocked_and_runs_when_one_appears() {
+async fn a_ticket_applied_before_its_policy_is_blocked_and_runs_when_one_appears() {
     let stage = Stage::running("blocked").await;
     stage.create_ticket("checkout").await;
     let status = stage
         .until("checkout", "Blocked", |status| {
-            status
-                .escalation
-                .as_ref()
-                .is_some_and(|known| known.state == EscalationState::Blocked)
+            let escalation = status.escalation.as_ref();
+            escalation.is_some_and(|known| known.state == EscalationState::Blocked)
         })
         .await;
-    let resolved = status
-        .conditions
-        .iter()
-        .find(|known| known.type_ == "PolicyResolved")
-        .unwrap();
+    let resolved = condition(&status.conditions, "PolicyResolved").unwrap();
     assert_eq!(resolved.status, ConditionStatus::False);
     assert!(resolved.message.contains("Apply a policy"));
+    stage
+        .until_told("checkout", |told| {
+            told.iter().any(|reason| reason == "PolicyMissing")
+        })
+        .await;
     stage.apply_policy("gold", stage.policy("10m")).await;
-    stage.page("/alice").await;
+    stage.page("/alice", 1).await;
 }
 
 #[tokio::test]
 async fn an_invalid_edit_reaches_nobody_and_says_what_is_wrong() {
     let stage = Stage::running("invalid").await;
-    stage.apply_policy("gold", stage.policy("3s")).await;
-    stage.create_ticket("checkout").await;
-    stage.page("/alice").await;
-    let mut broken = stage.policy("3s");
+    stage.apply_policy("gold", stage.policy("2s")).await;
+    let ready = stage
+        .until_policy("gold", "the policy is ready", |status| {
+            status.revision.is_some()
+        })
+        .await;
+    assert!(ready.revision.as_ref().unwrap().starts_with("gold-"));
+    let mut broken = stage.policy("2s");
     broken["steps"][1]["notify"][0]["contact"] = "nobody".into();
     stage.apply_policy("gold", broken).await;
-    let message = eventually("Ready=False", LIMIT, async || {
-        let status = stage.policies().get("gold").await.ok()?.status?;
-        let ready = status
-            .conditions
-            .into_iter()
-            .find(|known| known.type_ == "Ready")?;
-        (ready.status == ConditionStatus::False).then_some(ready.message)
-    });
-    let message = message.await.unwrap();
-    assert!(message.contains("nobody"), "{message}");
-    stage.page("/bob").await;
+    let status = stage
+        .until_policy("gold", "the edit is refused", |status| {
+            condition(&status.conditions, "Stalled").is_some()
+        })
+        .await;
+    assert_eq!(status.revision, ready.revision);
+    let message = &condition(&status.conditions, "Ready").unwrap().message;
+    assert!(
+        message.contains("nobody") && message.contains("spec.steps[1].notify[0]"),
+        "{message}"
+    );
+    stage.create_ticket("checkout").await;
+    stage.page("/bob", 1).await;
+    let revisions = stage.revisions().await;
+    assert_eq!(
+        revisions.len(),
+        1,
+        "an invalid spec is not stored: {revisions:?}"
+    );
+    assert!(revisions[0].metadata.owner_references.is_none());
 }
 
 #[tokio::test]
 async fn an_edit_leaves_the_timetable_alone_but_corrects_an_address_and_a_deleted_policy_finishes_its_tickets()
  {
     let stage = Stage::running("edit").await;
-    stage.apply_policy("gold", stage.policy("4s")).await;
-    let pinned = stage.create_ticket("checkout").await;
-    assert!(pinned.metadata.uid.is_some());
-    stage.page("/alice").await;
+    stage.apply_policy("gold", stage.policy("10s")).await;
+    stage.create_ticket("checkout").await;
+    stage.page("/alice", 1).await;
     let mut edited = stage.policy("1h");
     edited["contacts"][1]["reach"][0]["address"] = stage.receiver.url("/bob-new").into();
     stage.apply_policy("gold", edited).await;
-    stage.page("/bob-new").await;
+    stage.page("/bob-new", 1).await;
     stage
         .policies()
         .delete("gold", &DeleteParams::default())
         .await
         .unwrap();
-    stage.page("/carol").await;
+    stage.page("/carol", 1).await;
+    let status = stage.ticket_object("checkout").await.status.unwrap();
+    assert_eq!(status.policy.unwrap().generation, 1, "as it was pinned");
 }
