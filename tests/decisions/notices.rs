@@ -10,11 +10,11 @@ use firebell::testkit::model::{Model, NAMESPACE};
 
 /// The example, with all words told to a team's room.
 pub fn told_everything() -> String {
-    let communication = r#"
+    let communication = r"
 communication:
   notifyOn: [Opened, Acknowledged, SeverityChanged, Escalated, Held, Update, Resolved, ValidationRequested, Reopened, Closed]
   notify: [{connector: room}]
-"#;
+";
     let room = "connectors:\n- {name: room, type: Webhook, address: \"https://room.example.com/\"}";
     EXAMPLE.replace("connectors:", room) + communication
 }
