@@ -16,7 +16,7 @@ pub enum EscalationState {
     Pending,
     /// Steps fire.
     Running,
-    /// Stands still because of a hold, a suspension or maintenance.
+    /// Stands still because of a hold, a suspension or maintenance, or until it is sure that the alert is over.
     Held,
     /// Somebody answered, or it is over.
     Stopped,
@@ -80,6 +80,10 @@ pub struct Escalation {
     /// When the next step or repeat is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_time: Option<Time>,
+    /// Nothing of the chain is due before: the end of a wait for the signal, or a change of row or policy. Progress,
+    /// kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before_time: Option<Time>,
     /// When this round started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,

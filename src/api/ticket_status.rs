@@ -212,6 +212,10 @@ pub struct PolicyPin {
     /// When it was pinned. Progress, kept for decisions after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin_time: Option<Time>,
+    /// true = it was moved from a fallback to a better match, which happens once. Progress, kept for decisions after
+    /// a restart.
+    #[serde(skip_serializing_if = "is_false")]
+    pub moved: bool,
     /// By which rule it was found: PolicyRef, SharedPolicyRef, Selector, Default or SharedDefault.
     pub rule: PinRule,
 }

@@ -9,7 +9,7 @@ use super::delivery::{Delivery, DeliveryId, FailureCause, Message, Progress, Tar
 use super::draft::{Draft, Tell, after};
 use super::message::{self, PageOf};
 use super::next::Waiting;
-use super::{escalation, timeline};
+use super::{escalation, raised, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
 
 /// Entries kept.
@@ -310,7 +310,9 @@ fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]
                 && known.round == round
                 && (open(known.state) || known.state == DeliveryState::Delivered)
         });
-        if reached {
+        let step = record.step.as_deref().unwrap_or_default();
+        let spared = raised::spared(&draft.status, round, step).next().is_some();
+        if reached || spared {
             continue;
         }
         let last = !draft.has_next_step();

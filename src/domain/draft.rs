@@ -61,6 +61,8 @@ pub struct Draft<'a> {
     pub restart: Option<Restart>,
     /// Set when the effective severity changed in this decision.
     pub severity_change: Option<SeverityChange>,
+    /// Set when another revision was pinned in this decision in the place of an earlier one.
+    pub repinned: bool,
     /// Set when the wait for a signal's end was over in this decision: since when.
     pub wait_ended: Option<Timestamp>,
     /// Clocks that were met at a moment of which only an upper bound is known.
@@ -91,6 +93,7 @@ impl<'a> Draft<'a> {
             },
             restart: None,
             severity_change: None,
+            repinned: false,
             wait_ended: None,
             loosely_dated: Vec::new(),
             deliver: Vec::new(),

@@ -10,8 +10,8 @@ use super::draft::{Draft, Restart, Tell, after};
 use super::next::Waiting;
 use super::notices;
 use super::pages::{self, Stage};
-use super::requests;
 use super::timetable::{Chain, Upcoming, What, fired};
+use super::{place, raised, requests};
 use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
 
 /// First decided later than this after its time = missed (api.md section 5, "Downtime").
@@ -32,44 +32,66 @@ pub fn apply(draft: &mut Draft<'_>) {
         Paging::RecordOnly => return rest(draft, EscalationState::NotPaged),
         Paging::Page => {}
     }
-    let never_started = draft.escalation().round == 0;
-    if never_started {
-        let was_blocked = draft.escalation().state == EscalationState::Blocked;
-        let pinned = draft
-            .status
-            .policy
-            .as_ref()
-            .and_then(|pin| pin.pin_time)
-            .filter(|_| was_blocked);
-        let base = pinned
-            .max(draft.status.submit_time)
-            .map_or(draft.now, |time| time.0);
-        start(
-            draft,
-            Restart {
-                reason: StartReason::Opened,
-                base: after(base, row.initial_delay),
-            },
-        );
+    let was_recorded_only = draft.escalation().state == EscalationState::NotPaged;
+    if draft.escalation().round == 0 {
+        let first = first_start(draft, row.initial_delay);
+        start(draft, first);
     } else if let Some(restart) = draft.restart {
         start(draft, restart);
-    } else if draft.escalation().state == EscalationState::NotPaged {
-        let now = draft.now;
-        start(
-            draft,
-            Restart {
-                reason: StartReason::SeverityRaised,
-                base: now,
-            },
-        );
+    } else if was_recorded_only {
+        let base = changed_at(draft);
+        let reason = StartReason::SeverityRaised;
+        start(draft, Restart { reason, base });
+    } else if draft.severity_change.is_some() || draft.repinned {
+        let at = changed_at(draft);
+        place::keep(draft, at);
     }
     requests::apply(draft);
-    run(draft);
+    if !place::waits_for_signal(draft) {
+        run(draft);
+    }
+}
+
+/// The moment the chain could first start: submission, a policy that came late, a level that pages at last.
+fn first_start(draft: &mut Draft<'_>, delay: SignedDuration) -> Restart {
+    let state = draft.escalation().state;
+    let submitted = draft.status.submit_time.map(|time| time.0);
+    let pinned = draft.status.policy.as_ref().and_then(|pin| pin.pin_time);
+    let could = match state {
+        EscalationState::Blocked => pinned.map(|time| time.0).max(submitted),
+        EscalationState::NotPaged => Some(changed_at(draft)),
+        EscalationState::Pending
+        | EscalationState::Running
+        | EscalationState::Held
+        | EscalationState::Stopped
+        | EscalationState::Exhausted => submitted,
+    };
+    let raised = state == EscalationState::NotPaged
+        && draft.severity_change.is_some_and(|change| change.raised);
+    Restart {
+        reason: if raised {
+            StartReason::SeverityRaised
+        } else {
+            StartReason::Opened
+        },
+        base: after(could.unwrap_or(draft.now), delay),
+    }
+}
+
+/// When the row changed: with the severity, else with the policy, which is seen now.
+fn changed_at(draft: &Draft<'_>) -> Timestamp {
+    match draft.severity_change {
+        Some(change) if !draft.repinned => change.at,
+        Some(_) | None => draft.now,
+    }
 }
 
 fn blocked(draft: &mut Draft<'_>) {
     let told = super::conditions::known(&draft.status.conditions, "PolicyResolved");
     if told {
+        if let Some(restart) = draft.restart {
+            start(draft, restart);
+        }
         rest(draft, EscalationState::Blocked);
     }
 }
@@ -81,7 +103,8 @@ fn rest(draft: &mut Draft<'_>, state: EscalationState) {
     disarm(escalation);
 }
 
-fn disarm(escalation: &mut Escalation) {
+/// Nothing is armed any more.
+pub fn disarm(escalation: &mut Escalation) {
     escalation.next_step = None;
     escalation.next_repeat = None;
     escalation.next_time = None;
@@ -95,15 +118,20 @@ fn start(draft: &mut Draft<'_>, restart: Restart) {
     open_round(escalation, restart.base);
     escalation.start_reason = Some(restart.reason);
     escalation.severity = Some(severity);
+    if restart.reason == StartReason::SeverityRaised {
+        raised::spare_the_reached(draft);
+    }
 }
 
-fn open_round(escalation: &mut Escalation, start: Timestamp) {
+/// A new round begins at `start`.
+pub fn open_round(escalation: &mut Escalation, start: Timestamp) {
     disarm(escalation);
     escalation.state = EscalationState::Running;
     escalation.round += 1;
     escalation.start_time = Some(Time(start));
     escalation.nominal_time = Some(Time(start));
     escalation.repeat_from = None;
+    escalation.not_before_time = None;
     escalation.step = None;
     escalation.steps.clear();
 }
@@ -327,7 +355,7 @@ fn pass_over(
 }
 
 /// Records a step of the present round as handled.
-fn handled(
+pub fn handled(
     escalation: &mut Escalation,
     step: &str,
     nominal: Timestamp,
@@ -346,7 +374,7 @@ fn handled(
 }
 
 /// Records the newest repeat of a step.
-fn repeated(escalation: &mut Escalation, step: &str, number: i64) {
+pub fn repeated(escalation: &mut Escalation, step: &str, number: i64) {
     if let Some(known) = escalation
         .steps
         .iter_mut()

@@ -89,7 +89,7 @@ pub fn notice(draft: &Draft<'_>, id: &DeliveryId, target: &Target, kind: &str) -
         ),
         "Closed" => "The ticket is closed.".to_owned(),
         "Reopened" => "The ticket is open again.".to_owned(),
-        "SeverityChanged" => format!(
+        "SeverityChanged" | "SeverityNow" => format!(
             "Severity is now {}.",
             super::opening::word(draft.severity())
         ),

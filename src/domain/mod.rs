@@ -29,6 +29,8 @@ mod notices;
 mod opening;
 mod pages;
 mod pinning;
+mod place;
+mod raised;
 mod reopening;
 mod requests;
 mod resolution;

@@ -8,6 +8,7 @@ use super::deliveries::{self, CAUGHT_UP, Entry, Part};
 use super::delivery::{Delivery, DeliveryId, Progress, Target, ValidWhile};
 use super::draft::{Draft, after};
 use super::message::{self, PageOf};
+use super::raised;
 use super::timetable::{Upcoming, What};
 use crate::api::{DeliveryState, StepCondition};
 
@@ -46,9 +47,28 @@ pub fn targets(draft: &Draft<'_>, next: &Upcoming) -> Vec<Target> {
         .map_or_else(Vec::new, |step| people.expand(&step.notify, next.due))
 }
 
+/// Those of them who were not reached just before a raised severity began the round.
+fn unreached(draft: &Draft<'_>, next: &Upcoming) -> Vec<Target> {
+    let mut targets = targets(draft, next);
+    if let What::Page {
+        round,
+        step,
+        repeat: 0,
+        ..
+    } = &next.what
+    {
+        let spared: Vec<&str> = raised::spared(&draft.status, *round, step).collect();
+        targets.retain(|target| !spared.contains(&target.to_string().as_str()));
+    }
+    targets
+}
+
 /// Names of those a step pages, for texts.
 pub fn names(draft: &Draft<'_>, next: &Upcoming) -> String {
-    let targets = targets(draft, next);
+    let targets = unreached(draft, next);
+    if targets.is_empty() {
+        return "nobody anew: all were reached just before".to_owned();
+    }
     targets
         .iter()
         .map(Target::name)
@@ -77,7 +97,7 @@ fn id(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Option<DeliveryId>
 
 /// The ids of the pages of `next` with those they are for.
 pub fn ids(draft: &Draft<'_>, next: &Upcoming) -> Vec<(DeliveryId, Target)> {
-    let targets = targets(draft, next).into_iter();
+    let targets = unreached(draft, next).into_iter();
     targets
         .filter_map(|target| Some((id(draft, next, &target)?, target)))
         .collect()
@@ -88,10 +108,12 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if !armed(draft, next) {
         return Stage::Unarmed;
     }
-    let ids = ids(draft, next);
-    if ids.is_empty() {
+    let everyone = targets(draft, next).len();
+    if everyone == 0 {
         return Stage::Nobody;
     }
+    let ids = ids(draft, next);
+    let spared = everyone > ids.len();
     let view = &draft.seen.outbox;
     let unsent: Vec<_> = ids
         .iter()
@@ -117,9 +139,10 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if flying && draft.now < after(handed, ANSWERS) {
         return Stage::Answering(after(handed, ANSWERS));
     }
-    let reached = progress
-        .iter()
-        .any(|known| !matches!(known, Progress::Failed { .. }));
+    let reached = spared
+        || progress
+            .iter()
+            .any(|known| !matches!(known, Progress::Failed { .. }));
     Stage::Fired { handed, reached }
 }
 

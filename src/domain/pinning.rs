@@ -2,14 +2,16 @@
 //!
 //! Rules: `api.md` section 3 "Revisions", "Which policy".
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::draft::{Draft, Tell, after};
 use super::facts::hash_of;
 use super::next::Waiting;
-use super::opening;
 use super::selection::Choice;
-use crate::api::{PinRule, PolicyPin, Time};
+use super::{opening, place};
+use crate::api::{ConditionStatus, PinRule, PolicyPin, Time};
 
 /// A policy that is applied together with its ticket may need this long to be accepted before its absence is told.
 const ARRIVAL: SignedDuration = SignedDuration::from_secs(2);
@@ -74,20 +76,48 @@ fn keep_or_move(draft: &mut Draft<'_>, mut known: PolicyPin) {
         let moved = choice.namespace != known.namespace || choice.name != known.name;
         if rewritten || (moved && rank(choice.rule) < rank(known.rule)) {
             pin(draft, &choice);
-            return;
+            if let (false, Some(pin)) = (rewritten, draft.status.policy.as_mut()) {
+                pin.moved = true;
+            }
+            return draft.clear_condition("PinLost", "Repinned", "Another policy was pinned.");
         }
     }
     if index.pinned(&known).is_none() {
         pin_lost(draft, &known);
         return;
     }
-    let latest = index
+    if rewritten {
+        unknown_reference(draft, &known);
+    } else if !holds(draft, "PolicyResolved") {
+        let message = runs_on(&known);
+        draft.condition("PolicyResolved", true, "Pinned", &message);
+    }
+    let latest = draft
+        .seen
+        .policies
         .live(&known.namespace, &known.name)
         .map(|(policy, _)| policy.generation);
     known.latest_generation = latest
         .unwrap_or(known.latest_generation)
         .max(known.generation);
     draft.status.policy = Some(known);
+}
+
+/// A reference that leads nowhere moves nothing; the ticket goes on as it was pinned.
+fn unknown_reference(draft: &mut Draft<'_>, known: &PolicyPin) {
+    let wanted = draft.ticket().spec.policy_ref.as_ref();
+    let wanted = wanted.map_or("", |wanted| wanted.name.as_str());
+    let message = format!(
+        "`spec.policyRef` names \"{wanted}\", which has no valid revision in this namespace or the shared one; the ticket still runs on \"{}\". Apply that policy or name another one.",
+        known.name
+    );
+    draft.condition("PolicyResolved", false, "UnknownReference", &message);
+}
+
+/// Whether a condition stands True.
+fn holds(draft: &Draft<'_>, type_: &str) -> bool {
+    let mut conditions = draft.status.conditions.iter();
+    conditions.any(|known| known.type_ == type_ && known.status == ConditionStatus::True)
 }
 
 fn better_match_allowed(draft: &Draft<'_>, pin: &PolicyPin) -> bool {
@@ -99,7 +129,7 @@ fn better_match_allowed(draft: &Draft<'_>, pin: &PolicyPin) -> bool {
         .escalation
         .as_ref()
         .map_or(0, |escalation| escalation.steps.len());
-    young && steps < 2 && rank(pin.rule) > 1
+    young && steps < 2 && !pin.moved && rank(pin.rule) > 1
 }
 
 /// Lower is better; the first two are no fallbacks.
@@ -131,6 +161,9 @@ fn pin_lost(draft: &mut Draft<'_>, lost: &PolicyPin) {
             "The stored revision \"{}\" of policy \"{}\" is gone and no other policy applies, so nobody is paged. Apply the policy again.",
             lost.revision, lost.name
         );
+        if !holds(draft, "PinLost") {
+            tell_lost(draft, &message);
+        }
         draft.condition("PinLost", true, "RevisionGone", &message);
         draft.condition("PolicyResolved", false, "RevisionGone", &message);
         return;
@@ -140,19 +173,23 @@ fn pin_lost(draft: &mut Draft<'_>, lost: &PolicyPin) {
         lost.revision, choice.revision
     );
     pin(draft, &choice);
-    let now = draft.now;
     draft.condition("PinLost", true, "RevisionGone", &message);
+    tell_lost(draft, &message);
+}
+
+fn tell_lost(draft: &mut Draft<'_>, message: &str) {
+    let now = draft.now;
     draft.tell(Tell {
         reason: "PinLost",
         warning: true,
         at: now,
         actor: None,
-        message: &message,
+        message,
     });
 }
 
 fn pin(draft: &mut Draft<'_>, choice: &Choice) {
-    let before = draft.status.policy.replace(PolicyPin {
+    let pin = PolicyPin {
         name: choice.name.clone(),
         namespace: choice.namespace.clone(),
         revision: choice.revision.clone(),
@@ -160,40 +197,43 @@ fn pin(draft: &mut Draft<'_>, choice: &Choice) {
         latest_generation: choice.generation,
         ref_hash: ref_hash(draft),
         pin_time: Some(Time(draft.now)),
+        moved: false,
         rule: choice.rule,
+    };
+    let message = runs_on(&pin);
+    draft.condition("PolicyResolved", true, "Pinned", &message);
+    let index = &draft.seen.policies;
+    let new = index.pinned(&pin).cloned();
+    let Some(before) = draft.status.policy.replace(pin) else {
+        return;
+    };
+    let now = draft.now;
+    draft.tell(Tell {
+        reason: "Repinned",
+        warning: false,
+        at: now,
+        actor: None,
+        message: &message,
     });
-    let how = match choice.rule {
+    draft.repinned = true;
+    let old = index.pinned(&before).map(Arc::as_ref);
+    if let (Some(escalation), Some(new)) = (draft.status.escalation.as_mut(), new) {
+        place::map(escalation, old, &new);
+    }
+}
+
+fn runs_on(pin: &PolicyPin) -> String {
+    let how = match pin.rule {
         PinRule::PolicyRef => "named by `spec.policyRef`",
         PinRule::SharedPolicyRef => "named by `spec.policyRef`, from the shared namespace",
         PinRule::Selector => "its selector fits",
         PinRule::Default => "the namespace's default",
         PinRule::SharedDefault => "the shared namespace's default",
     };
-    let message = format!(
+    format!(
         "Runs on policy \"{}\", revision {} ({how})",
-        choice.name, choice.revision
-    );
-    draft.condition("PolicyResolved", true, "Pinned", &message);
-    let now = draft.now;
-    if before.is_some() {
-        draft.tell(Tell {
-            reason: "Repinned",
-            warning: false,
-            at: now,
-            actor: None,
-            message: &message,
-        });
-        escalation_forgets_arm(draft);
-    }
-}
-
-/// The next step is computed anew from the new revision, by step name (api.md section 5, "Policy edited").
-fn escalation_forgets_arm(draft: &mut Draft<'_>) {
-    if let Some(escalation) = draft.status.escalation.as_mut() {
-        escalation.next_step = None;
-        escalation.next_repeat = None;
-        escalation.next_time = None;
-    }
+        pin.name, pin.revision
+    )
 }
 
 /// Takes the pinned policy, and the live one of the same name, from what was seen.

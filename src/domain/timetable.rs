@@ -82,10 +82,25 @@ impl Chain<'_> {
         }
     }
 
-    /// Steps of the row behind the present position, with their nominal times.
+    /// Steps of the row behind the present position that were not decided in this round, with their nominal times.
     pub fn remaining(&self) -> impl Iterator<Item = (&StepPlan, Timestamp)> {
         let from = self.done.nominal_time.map_or(Timestamp::MAX, |time| time.0);
+        let decided = |name: &str| self.done.steps.iter().any(|known| known.name == name);
         self.behind(self.position(), from)
+            .filter(move |(step, _)| !decided(&step.name))
+    }
+
+    /// Nothing is due before.
+    fn floor(&self) -> Timestamp {
+        self.done
+            .not_before_time
+            .map_or(Timestamp::MIN, |time| time.0)
+    }
+
+    /// A step by its name, where it belongs to the row.
+    fn step_of_row(&self, name: &str) -> Option<&StepPlan> {
+        let step = self.policy.step(name)?;
+        step.applies_to(self.severity).then_some(step)
     }
 
     fn behind(
@@ -117,7 +132,7 @@ impl Chain<'_> {
             if fired(&step.name) || !self.holds(step.condition) {
                 return None;
             }
-            let mut due = step.calendar.next_open(nominal)?;
+            let mut due = step.calendar.next_open(nominal.max(self.floor()))?;
             let pulled = new_round.is_none()
                 && self.done.next_step.as_deref() == Some(step.name.as_str())
                 && self.done.next_repeat.unwrap_or(0) == 0;
@@ -138,13 +153,13 @@ impl Chain<'_> {
 
     fn next_repeat(&self) -> Option<Upcoming> {
         let last = self.done.steps.iter().rfind(|known| fired(known.result))?;
-        let step = self.policy.step(&last.name)?;
+        let step = self.step_of_row(&last.name)?;
         let (every, times) = step.repeat?;
         let number = last.repeat.unwrap_or(0) + 1;
         if number > i64::from(times) || !self.holds(step.condition) {
             return None;
         }
-        let due = after(self.done.repeat_from?.0, times_span(every, number));
+        let due = after(self.done.repeat_from?.0, times_span(every, number)).max(self.floor());
         let nominal = self.done.nominal_time?.0;
         let page = What::Page {
             round: self.done.round,
@@ -178,7 +193,7 @@ impl Chain<'_> {
         let unanswered = !self.standing.acknowledged && !self.standing.resolved;
         let (wait, _) = self.policy.on_exhausted();
         unanswered.then(|| Upcoming {
-            due: after(end, wait),
+            due: after(end, wait).max(self.floor()),
             what: What::Exhaust,
         })
     }
@@ -193,8 +208,7 @@ impl Chain<'_> {
         let last_fired = self.done.steps.iter().rfind(|known| fired(known.result));
         let repeats = last_fired.and_then(|known| {
             let span = self
-                .policy
-                .step(&known.name)
+                .step_of_row(&known.name)
                 .map_or(SignedDuration::ZERO, repeats_span);
             Some(after(self.done.repeat_from?.0, span))
         });

@@ -28,6 +28,10 @@ fn line(draft: &Draft<'_>) -> Option<(String, Option<crate::api::Time>)> {
         };
         return Some((what.to_owned(), None));
     }
+    if let Some(due) = super::signal::resolves_at(draft) {
+        let line = "the source to stay quiet; then the signal resolves it";
+        return Some((line.to_owned(), Some(crate::api::Time(due))));
+    }
     let escalation = status.escalation.as_ref()?;
     let answer = if draft.standing.acknowledged {
         "resolution"

@@ -75,7 +75,7 @@ pub struct Crashed;
 pub struct Edit {
     /// When it becomes readable.
     pub time: Timestamp,
-    /// The block it owns, for managedFields.
+    /// The blocks its writer owns, for managedFields: one, or several with `+` between.
     pub block: &'static str,
     /// What it does.
     pub edit: Box<dyn Fn(&mut TicketSpec)>,
@@ -232,6 +232,14 @@ impl Model {
         self.now = end;
     }
 
+    /// The process is gone until then: what it knew beside the object is lost.
+    pub fn down_until(&mut self, time: Timestamp) {
+        self.outbox.clear();
+        self.due.clear();
+        self.now = time;
+        self.first_seen = time;
+    }
+
     fn restart(&mut self) {
         self.dead = false;
         self.crashes += 1;
@@ -279,7 +287,11 @@ impl Model {
     }
 
     fn own(&mut self, block: &str, time: Timestamp) {
-        let fields = serde_json::json!({"f:spec": {format!("f:{block}"): {}}});
+        let blocks: serde_json::Map<_, _> = block
+            .split('+')
+            .map(|block| (format!("f:{block}"), serde_json::json!({})))
+            .collect();
+        let fields = serde_json::json!({ "f:spec": blocks });
         let entry = meta::ManagedFieldsEntry {
             manager: Some(format!("firebell-{block}")),
             time: Some(meta::Time(time)),

@@ -1,0 +1,44 @@
+//! api.md section 5, row "Clock".
+
+use super::says;
+use crate::world::{EXAMPLE, at, pages, policy, ticket};
+use firebell::api::SignalState;
+use firebell::testkit::model::Model;
+
+/// A ticket that says it was created at 10:05, seen at 10:00.
+fn from_the_future() -> Model {
+    let mut model = Model::new(policy(EXAMPLE), ticket(), at("10:05"));
+    model.down_until(at("10:00"));
+    model
+}
+
+#[test]
+fn a_base_in_the_future_is_clamped_to_now() {
+    let mut model = from_the_future();
+    model.run_until(at("10:16"));
+    assert_eq!(model.status().submit_time.unwrap().0, at("10:00"));
+    assert_eq!(pages(&model)[0], "10:00 on-call round 1");
+    assert_eq!(pages(&model).last().unwrap(), "10:15 manager round 1");
+}
+
+#[test]
+fn a_base_is_written_once_and_later_looks_do_not_move_it() {
+    let mut model = from_the_future();
+    model.run_until(at("10:01"));
+    model.down_until(at("10:04"));
+    model.run_until(at("10:04:30"));
+    assert_eq!(model.status().submit_time.unwrap().0, at("10:00"));
+}
+
+#[test]
+fn a_signal_from_the_future_is_clamped_to_now() {
+    let mut model = Model::new(policy(EXAMPLE), ticket(), at("10:00"));
+    says(&mut model, "10:03", SignalState::Resolved);
+    let edit = model.edits.remove(0);
+    model.edits.push(firebell::testkit::model::Edit {
+        time: at("10:01"),
+        ..edit
+    });
+    model.run_until(at("10:30"));
+    assert_eq!(model.status().resolve_time.unwrap().0, at("10:06"));
+}
