@@ -82,7 +82,7 @@ fn a_removal_is_dated_when_it_is_seen() {
     let mut model = example();
     acknowledge(&mut model, "10:00:30");
     model.edit_at(at("10:10"), "acknowledgement", |spec| {
-        spec.acknowledgement = None
+        spec.acknowledgement = None;
     });
     let model = down(model);
     assert_eq!(escalation(&model).start_time.unwrap().0, at("10:40"));

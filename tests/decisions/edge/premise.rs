@@ -119,7 +119,7 @@ fn a_block_seen_absent_and_then_present_counts_as_changed() {
     let mut model = example();
     acknowledge(&mut model, "10:02");
     model.edit_at(at("10:04"), "acknowledgement", |spec| {
-        spec.acknowledgement = None
+        spec.acknowledgement = None;
     });
     acknowledge(&mut model, "10:06");
     model.run_until(at("10:07"));

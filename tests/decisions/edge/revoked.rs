@@ -82,7 +82,7 @@ fn removing_the_block_revokes_it_too() {
     let mut model = example();
     acknowledge(&mut model, "10:02");
     model.edit_at(at("10:08"), "acknowledgement", |spec| {
-        spec.acknowledgement = None
+        spec.acknowledgement = None;
     });
     model.run_until(at("10:09"));
     assert_eq!(pages(&model).last().unwrap(), "10:08 on-call round 2");

@@ -149,6 +149,7 @@ fn who_was_not_reached_is_paged_beside_one_who_was() {
         .iter()
         .map(|got| (got.to.as_str(), got.kind.as_str()))
         .collect();
+    got.sort_unstable();
     assert_eq!(
         got,
         [("alice", "Page"), ("alice", "SeverityNow"), ("bob", "Page")]

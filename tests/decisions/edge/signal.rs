@@ -4,9 +4,7 @@ use super::{
     condition, down_until, escalation, is_true, response, says, take_back_resolution, told,
     validate,
 };
-use crate::world::{
-    EXAMPLE, acknowledge, at, close, pages, policy, resolve, ticket, with_policy,
-};
+use crate::world::{EXAMPLE, acknowledge, at, close, pages, policy, resolve, ticket, with_policy};
 use firebell::api::{
     ClosureReason, EscalationState, Phase, Signal, SignalState, StepResult, TargetState, Time,
     ValidationResult,
