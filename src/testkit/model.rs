@@ -3,6 +3,9 @@
 //! It drives the production loop (`controller::drive`), so what holds here holds for the decisions the operator makes.
 //! Each call of the loop to the world is two crash points: before and after it took effect (delivery.md section 4).
 
+mod fault;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -17,6 +20,8 @@ use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::{Observed, Others, Settings};
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::{LivePolicy, PolicyIndex};
+
+pub use fault::Fault;
 
 /// Namespace of everything in the box.
 pub const NAMESPACE: &str = "box";
@@ -109,6 +114,10 @@ pub struct Model {
     pub points: usize,
     /// Crashes so far.
     pub crashes: usize,
+    /// What is wrong with this world, for tests of the tests.
+    pub fault: Option<Fault>,
+    forgotten: BTreeSet<String>,
+    durable: Option<Box<TicketStatus>>,
     outbox: OutboxView,
     due: Vec<Flight>,
     dead: bool,
@@ -152,6 +161,9 @@ impl Model {
             gone_for: SignedDuration::ZERO,
             points: 0,
             crashes: 0,
+            fault: None,
+            forgotten: BTreeSet::new(),
+            durable: None,
             outbox: OutboxView::new(),
             due: Vec::new(),
             dead: false,
@@ -221,9 +233,10 @@ impl Model {
             let Ok(Rest { until, .. }) = rest else {
                 continue;
             };
-            let edit = self.edits.first().map(|edit| edit.time);
+            let edit = self.edits.first().map(|edit| edit.time + self.lag());
             let result = self.due.iter().map(|flight| flight.time).min();
-            let next = [until, edit, result].into_iter().flatten().min();
+            let next = [until, edit, result, self.next_meddling()];
+            let next = next.into_iter().flatten().min();
             match next {
                 Some(next) if next <= end => self.now = next.max(self.now),
                 Some(_) | None => break,
@@ -248,11 +261,18 @@ impl Model {
         self.due.clear();
         self.now += self.gone_for;
         self.first_seen = self.now;
+        self.lose_armed();
     }
 
     /// Edits and answers whose time has come.
     fn catch_up_world(&mut self) {
-        while self.edits.first().is_some_and(|edit| edit.time <= self.now) {
+        self.meddle();
+        let lag = self.lag();
+        while self
+            .edits
+            .first()
+            .is_some_and(|edit| edit.time + lag <= self.now)
+        {
             let Edit { time, block, edit } = self.edits.remove(0);
             edit(&mut self.ticket.spec);
             self.own(block, time);
@@ -331,7 +351,7 @@ impl Model {
         let data = &delivery.message.data;
         self.received.push(Received {
             time,
-            id: delivery.id.to_string(),
+            id: self.shown_id(delivery),
             kind: data.kind.clone(),
             to: data.to.name.clone(),
             round: data.round,
@@ -373,7 +393,9 @@ impl Model {
         };
         let progress = match (self.answer)(delivery.target.name()) {
             Answer::Takes => {
-                self.receive(&delivery, now);
+                for _ in 0..self.copies(&delivery) {
+                    self.receive(&delivery, now);
+                }
                 delivered(now)
             }
             Answer::Refuses => failed(now, FailureCause::Refused),
@@ -414,6 +436,10 @@ impl World for Model {
 
     async fn deliver(&mut self, _seen: &Observed, deliveries: Vec<Delivery>) -> OutboxView {
         let before = self.crashes_here();
+        let ids: Vec<_> = deliveries
+            .iter()
+            .map(|delivery| delivery.id.clone())
+            .collect();
         for delivery in deliveries {
             assert!(
                 !self.outbox.contains_key(&delivery.id),
@@ -430,6 +456,7 @@ impl World for Model {
             }
         }
         self.crashes_here();
+        self.forget(&ids);
         self.outbox.clone()
     }
 
@@ -441,7 +468,7 @@ impl World for Model {
             seen.ticket.metadata.resource_version,
             self.ticket.metadata.resource_version
         );
-        self.ticket.status = Some(*patch.status);
+        self.ticket.status = Some(self.as_stored(*patch.status));
         self.told.extend(patch.transitions);
         self.writes += 1;
         self.bump();

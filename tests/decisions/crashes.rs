@@ -1,74 +1,97 @@
-//! A crash at every point between two decisions, before and after each commit and send, in six scenarios.
+//! A crash at every point between two decisions, before and after each commit and send, in each scenario; and worlds
+//! with a planted fault, which the very same checks must catch.
 //!
-//! Invariants of delivery.md section 4: received at least once; at most once more per crash, same id; none later than
-//! the stop; the same end as an undisturbed run; then no more writes.
+//! Invariants of delivery.md section 4: (1) received at least once; (2) at most once more per crash, same id; (3) none
+//! later than a second after the stop; (4) the same end as an undisturbed run; (5) then no more writes.
 
 use std::collections::BTreeMap;
 
 use super::world::{acknowledge, at, close, example, resolve};
-use firebell::api::{ClosureReason, EscalationRequest, TicketStatus};
-use firebell::testkit::model::{Answer, Model};
-use jiff::SignedDuration;
+use firebell::api::{ClosureReason, DeliveryState, EscalationRequest, TicketStatus};
+use firebell::testkit::model::{Answer, Fault, Model};
+use jiff::{SignedDuration, Timestamp};
 
-type Scenario = (&'static str, fn() -> Model);
+struct Scenario {
+    name: &'static str,
+    build: fn() -> Model,
+    /// From when to when no page may leave that an acknowledgement or resolution stops.
+    quiet: Option<(&'static str, &'static str)>,
+}
 
-fn scenarios() -> Vec<Scenario> {
-    vec![
-        ("nobody answers", example),
-        ("acknowledged between steps", || {
+const fn scenario(
+    name: &'static str,
+    quiet: Option<(&'static str, &'static str)>,
+    build: fn() -> Model,
+) -> Scenario {
+    Scenario { name, build, quiet }
+}
+
+const SCENARIOS: [Scenario; 8] = [
+    scenario("nobody answers", None, example),
+    scenario(
+        "acknowledged between steps",
+        Some(("10:07", "10:37")),
+        || {
             let mut model = example();
             acknowledge(&mut model, "10:07");
             model
-        }),
-        ("resolved and closed", || {
+        },
+    ),
+    scenario(
+        "acknowledged before the receiver's answer",
+        Some(("10:15:01", "10:45")),
+        || {
             let mut model = example();
-            acknowledge(&mut model, "10:16");
-            resolve(&mut model, "10:20");
-            close(&mut model, "10:30", ClosureReason::Completed);
+            model.answer = Box::new(|_| Answer::AnswersAfter(SignedDuration::from_millis(500)));
+            acknowledge(&mut model, "10:15:00.2");
             model
-        }),
-        ("reopened", || {
-            let mut model = example();
-            resolve(&mut model, "10:07");
-            model.edit_at(at("10:30"), "resolution", |spec| spec.resolution = None);
-            acknowledge(&mut model, "10:33");
-            model
-        }),
-        ("first receiver refuses", || {
-            let mut model = example();
-            model.answer = Box::new(|name| {
-                if name == "alice" {
-                    Answer::Refuses
-                } else {
-                    Answer::Takes
-                }
+        },
+    ),
+    scenario("resolved and closed", Some(("10:16", "16:00")), || {
+        let mut model = example();
+        acknowledge(&mut model, "10:16");
+        resolve(&mut model, "10:20");
+        close(&mut model, "10:30", ClosureReason::Completed);
+        model
+    }),
+    scenario("reopened", Some(("10:07", "10:30")), || {
+        let mut model = example();
+        resolve(&mut model, "10:07");
+        model.edit_at(at("10:30"), "resolution", |spec| spec.resolution = None);
+        acknowledge(&mut model, "10:33");
+        model
+    }),
+    scenario("first receiver refuses", None, || {
+        let mut model = example();
+        model.answer = Box::new(|name| match name {
+            "alice" => Answer::Refuses,
+            _ => Answer::Takes,
+        });
+        model
+    }),
+    scenario("escalated on request", None, || {
+        let mut model = example();
+        model.edit_at(at("10:04"), "escalation", |spec| {
+            let (at_least, page_again) = (Some("manager".to_owned()), Some("t1".to_owned()));
+            let by = "bob".to_owned();
+            spec.escalation = Some(EscalationRequest {
+                at_least,
+                page_again,
+                by,
+                note: None,
+                token: None,
             });
-            model
-        }),
-        ("escalated on request", || {
-            let mut model = example();
-            model.edit_at(at("10:04"), "escalation", |spec| {
-                let (at_least, page_again) = (Some("manager".to_owned()), Some("t1".to_owned()));
-                let by = "bob".to_owned();
-                spec.escalation = Some(EscalationRequest {
-                    at_least,
-                    page_again,
-                    by,
-                    note: None,
-                    token: None,
-                });
-            });
-            model
-        }),
-        ("slow receiver", || {
-            let mut model = example();
-            model.answer = Box::new(|_| Answer::TakesAfter(SignedDuration::from_millis(1500)));
-            model
-        }),
-    ]
-}
+        });
+        model
+    }),
+    scenario("slow receiver", None, || {
+        let mut model = example();
+        model.answer = Box::new(|_| Answer::TakesAfter(SignedDuration::from_millis(1500)));
+        model
+    }),
+];
 
-fn end() -> jiff::Timestamp {
+fn end() -> Timestamp {
     at("16:00")
 }
 
@@ -80,7 +103,8 @@ fn counts(model: &Model) -> BTreeMap<String, usize> {
     counts
 }
 
-/// What must be the same after a crash: everything but the bookkeeping of retries.
+/// What must be the same after a crash: everything but the bookkeeping of retries, and whether a result that died with
+/// its process was ever known.
 fn essence(status: TicketStatus) -> String {
     let escalation = status.escalation.unwrap_or_default();
     let steps: Vec<_> = escalation
@@ -88,10 +112,18 @@ fn essence(status: TicketStatus) -> String {
         .iter()
         .map(|step| (&step.name, step.result, step.repeat))
         .collect();
+    let sent = |state: DeliveryState| match state {
+        DeliveryState::Unknown => DeliveryState::Delivered,
+        known @ (DeliveryState::Armed
+        | DeliveryState::Sending
+        | DeliveryState::Delivered
+        | DeliveryState::Failed
+        | DeliveryState::Cancelled) => known,
+    };
     let deliveries: std::collections::BTreeSet<_> = status
         .deliveries
         .iter()
-        .map(|known| (&known.id, &known.target, format!("{:?}", known.state)))
+        .map(|known| (&known.id, &known.target, format!("{:?}", sent(known.state))))
         .collect();
     format!(
         "{:?} {:?} {} {steps:?} {deliveries:#?} {:?} {:?}",
@@ -103,51 +135,74 @@ fn essence(status: TicketStatus) -> String {
     )
 }
 
+fn demand(holds: bool, words: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(words()) }
+}
+
+/// Runs a disturbed world to its end and checks the invariants against the undisturbed one.
+fn check(scenario: &Scenario, calm: &Model, mut model: Model) -> Result<(), String> {
+    model.run_until(end());
+    let (wanted, got) = (counts(calm), counts(&model));
+    for id in wanted.keys() {
+        demand(got.contains_key(id), || {
+            format!("(1) {id} was never received")
+        })?;
+    }
+    if let Some((from, until)) = scenario.quiet {
+        let after = at(from) + SignedDuration::from_secs(1);
+        let late = model.received.iter().find(|got| {
+            let stopped = got
+                .step
+                .as_ref()
+                .is_some_and(|(step, _)| step != "director");
+            stopped && got.time > after && got.time < at(until)
+        });
+        demand(late.is_none(), || format!("(3) {late:?} was stopped"))?;
+    }
+    for (id, count) in &got {
+        demand(wanted.contains_key(id), || {
+            format!("(2) {id} belongs to no message")
+        })?;
+        demand(*count <= 1 + model.crashes, || {
+            format!("(2) {id} came {count} times")
+        })?;
+    }
+    let (wanted, got) = (essence(calm.status()), essence(model.status()));
+    demand(got == wanted, || {
+        format!("(4) ended as {got} instead of {wanted}")
+    })?;
+    let writes = model.writes;
+    model.run_until(end() + SignedDuration::from_hours(2));
+    demand(model.writes == writes, || {
+        format!("(5) {} more writes", model.writes - writes)
+    })
+}
+
+/// Checks a world without a crash and with one at every point; how many crashes that were.
+fn sweep(scenario: &Scenario, fault: Option<Fault>) -> Result<usize, String> {
+    let build = || {
+        let mut model = (scenario.build)();
+        model.fault = fault;
+        model
+    };
+    let mut calm = (scenario.build)();
+    calm.run_until(end());
+    check(scenario, &calm, build()).map_err(|what| format!("without a crash: {what}"))?;
+    let mut whole = build();
+    whole.run_until(end());
+    for point in 1..=whole.points {
+        let mut model = build();
+        model.crash_at = Some(point);
+        check(scenario, &calm, model).map_err(|what| format!("crash at {point}: {what}"))?;
+    }
+    Ok(whole.points)
+}
+
 #[test]
 fn a_crash_at_any_point_loses_nothing_and_repeats_at_most_once_under_the_same_id() {
     let mut swept = 0;
-    for (name, scenario) in scenarios() {
-        let mut clean = scenario();
-        clean.run_until(end());
-        assert!(
-            clean.points > 4,
-            "{name}: the clean run must have crash points"
-        );
-        let wanted = counts(&clean);
-        assert!(
-            wanted.values().all(|count| *count == 1),
-            "{name}: no repeats without a fault"
-        );
-        for point in 1..=clean.points {
-            let mut model = scenario();
-            model.crash_at = Some(point);
-            model.run_until(end());
-            assert_eq!(model.crashes, 1, "{name}: point {point} must crash");
-            let got = counts(&model);
-            assert_eq!(
-                got.keys().collect::<Vec<_>>(),
-                wanted.keys().collect::<Vec<_>>(),
-                "{name}: point {point}: the same ids, each at least once"
-            );
-            let repeats: usize = got.values().map(|count| count - 1).sum();
-            assert!(
-                got.values().all(|count| *count <= 2),
-                "{name}: point {point}: {got:?}"
-            );
-            assert!(repeats <= wanted.len(), "{name}: point {point}");
-            assert_eq!(
-                essence(model.status()),
-                essence(clean.status()),
-                "{name}: point {point}: the same end"
-            );
-            let writes = model.writes;
-            model.run_until(end() + SignedDuration::from_hours(2));
-            assert_eq!(
-                model.writes, writes,
-                "{name}: point {point}: eventually stable"
-            );
-            swept += 1;
-        }
+    for scenario in &SCENARIOS {
+        swept += sweep(scenario, None).unwrap_or_else(|what| panic!("{}: {what}", scenario.name));
     }
     assert!(
         swept > 200,
@@ -155,21 +210,29 @@ fn a_crash_at_any_point_loses_nothing_and_repeats_at_most_once_under_the_same_id
     );
 }
 
+/// Each row: what is wrong with the world, and the invariant that it breaks first in some scenario.
+const PLANTED: [(Fault, &str); 10] = [
+    (Fault::SaysDeliveredUnsent, "(1)"),
+    (Fault::DropsOpenDeliveries, "(1)"),
+    (Fault::RestartIgnoresArmed, "(1)"),
+    (Fault::IdsOfTheProcess, "(1)"),
+    (Fault::OutboxForgets, "(2)"),
+    (Fault::SendsTwiceAfterRestart, "(2)"),
+    (Fault::WritesBehind, "(1)"),
+    (Fault::SeesLate(SignedDuration::from_secs(200)), "(3)"),
+    (Fault::RestartForgetsSteps, "(4)"),
+    (Fault::Meddler, "(5)"),
+];
+
 #[test]
-fn no_page_that_an_acknowledgement_stops_leaves_after_it_wherever_the_crash() {
-    let mut clean = example();
-    acknowledge(&mut clean, "10:07");
-    clean.run_until(end());
-    for point in 1..=clean.points {
-        let mut model = example();
-        acknowledge(&mut model, "10:07");
-        model.crash_at = Some(point);
-        model.run_until(at("10:36"));
-        let late: Vec<_> = model
-            .received
-            .iter()
-            .filter(|got| got.kind == "Page" && got.time > at("10:08"))
-            .collect();
-        assert!(late.is_empty(), "point {point}: {late:?}");
+fn the_sweep_catches_each_planted_fault_by_the_invariant_that_it_breaks() {
+    for (fault, invariant) in PLANTED {
+        let mut said = Vec::new();
+        let caught = SCENARIOS.iter().any(|scenario| {
+            said.push(sweep(scenario, Some(fault)));
+            let what = said.last().and_then(|known| known.as_ref().err());
+            what.is_some_and(|what| what.contains(invariant))
+        });
+        assert!(caught, "{fault:?} should break {invariant}: {said:#?}");
     }
 }
