@@ -32,6 +32,7 @@ use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::sinks::{PolicySink, RevisionSink, Shared, TicketSink};
 use crate::controller::streams::{Selection, Sink, follow};
 use crate::controller::ticket::TicketDesk;
+use crate::controller::unanswered::Unanswered;
 use crate::controller::view::{Bells, Doubt, Trigger, View};
 use crate::controller::{revisions, tasks};
 use crate::domain::delivery::TicketKey;
@@ -206,6 +207,7 @@ fn ticket_desk(
         outbox: outbox.clone(),
         writer: writer.clone(),
         events: events.clone(),
+        unanswered: Unanswered::default(),
         clock: base.clock.clone(),
         watches: base.watches.clone(),
         metrics: base.metrics.clone(),

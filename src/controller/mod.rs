@@ -27,6 +27,7 @@ pub mod streams;
 pub mod tasks;
 pub mod ticket;
 pub mod tickets;
+pub mod unanswered;
 pub mod versions;
 pub mod view;
 pub mod world;

@@ -15,6 +15,7 @@ use super::events::Events;
 use super::freshness::Watches;
 use super::key::Key;
 use super::observe::observe;
+use super::unanswered::Unanswered;
 use super::versions::Origin;
 use super::view::{self, View};
 use super::world::KubeWorld;
@@ -39,6 +40,8 @@ pub struct TicketDesk {
     pub writer: StatusWriter,
     /// Tells what happened.
     pub events: Events,
+    /// Writes whose answer was lost.
+    pub unanswered: Unanswered,
     /// The operator's time.
     pub clock: OperatorClock,
     /// Which watches live.
@@ -57,6 +60,7 @@ impl Look for TicketDesk {
             place.leave_for(self.check_live(&key)).await;
         }
         let Some(seen) = observe(&self.view, &self.outbox, &key) else {
+            self.unanswered.forget(&key);
             return Turn::Rest {
                 until: None,
                 later: SignedDuration::ZERO,
@@ -64,6 +68,7 @@ impl Look for TicketDesk {
         };
         let later = view::later(view::severity(&seen.ticket));
         let mut world = KubeWorld::new(&self, key, place);
+        world.tell_landed(&seen.ticket);
         match Box::pin(drive(&mut world, seen, &self.settings)).await {
             Ok(rest) => Turn::Rest {
                 until: rest.until,

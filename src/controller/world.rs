@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use super::commit::Wanted;
 use super::drive::World;
 use super::engine::Place;
-use super::error::CallError;
+use super::error::{CallError, Class};
 use super::events::reference;
 use super::key::Key;
 use super::observe::observe;
@@ -99,7 +99,16 @@ impl World for KubeWorld<'_> {
         if self.commits > COMMITS_MOST {
             return Err(CallError::Restless { what: WRITE });
         }
-        let written = self.write(&seen.ticket, &patch.status).await?;
+        let written = match self.write(&seen.ticket, &patch.status).await {
+            Ok(written) => written,
+            Err(error) => {
+                if error.class() == Class::Transient {
+                    self.desk.unanswered.keep(&self.key, &seen.ticket, patch);
+                }
+                return Err(error);
+            }
+        };
+        self.desk.unanswered.forget(&self.key);
         self.forget_committed(seen, &patch.status);
         let Some(written) = written else {
             return self.look_again().ok_or(CallError::Gone { what: WRITE });
@@ -120,6 +129,14 @@ impl World for KubeWorld<'_> {
 }
 
 impl KubeWorld<'_> {
+    /// Tells what an earlier write made true whose answer was lost, if `ticket` shows that it landed.
+    pub fn tell_landed(&self, ticket: &Ticket) {
+        let landed = self.desk.unanswered.landed(&self.key, ticket);
+        if !landed.is_empty() {
+            self.tell(ticket, &landed);
+        }
+    }
+
     fn look_again(&self) -> Option<Observed> {
         observe(&self.desk.view, &self.desk.outbox, &self.key)
     }
