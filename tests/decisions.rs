@@ -7,11 +7,17 @@
 mod crashes;
 #[path = "decisions/edge/mod.rs"]
 mod edge;
+#[path = "decisions/handover.rs"]
+mod handover;
 #[path = "decisions/meanwhile.rs"]
 mod meanwhile;
 #[path = "decisions/notices.rs"]
 mod notices;
 #[path = "decisions/timetable.rs"]
 mod timetable;
+#[path = "decisions/updates.rs"]
+mod updates;
+#[path = "decisions/waiting.rs"]
+mod waiting;
 #[path = "decisions/world.rs"]
 mod world;

@@ -18,8 +18,8 @@ use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::secret::BriefSecrets;
 use firebell::domain::delivery::{
-    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Target,
-    TicketKey, ValidWhile, Way,
+    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Said,
+    Target, TicketKey, ValidWhile, Way,
 };
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::secrets::MemorySecrets;
@@ -177,6 +177,7 @@ fn page(ticket: &str, address: &str) -> Delivery {
         why: "Nobody acknowledged".into(),
         next: None,
         links: BTreeMap::new(),
+        said: Said::default(),
     };
     Delivery {
         id,

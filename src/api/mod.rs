@@ -60,7 +60,7 @@ pub use ticket_progress::{
     DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, StepRecord, StepResult,
 };
 pub use ticket_status::{
-    Communication, DuplicateVerdict, Handled, HoldSeen, Holding, Phase, PinRule, PolicyPin,
+    Communication, DuplicateVerdict, Duty, Handled, HoldSeen, Holding, Phase, PinRule, PolicyPin,
     RcaRequired, RcaStatusRef, RelatedTicket, TargetClock, TargetState, Targets, TicketStatus,
     TimelineEntry, WaitingFor,
 };

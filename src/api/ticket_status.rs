@@ -117,6 +117,10 @@ pub struct TicketStatus {
     /// Status updates: last and next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub communication: Option<Communication>,
+    /// Who was on duty in the rotas that this round called, at most 16. Progress, kept for decisions after a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), transform = schema::atomic)]
+    pub duties: Vec<Duty>,
     /// Root cause analysis: whether required, and how far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rca: Option<RcaStatusRef>,
@@ -300,6 +304,36 @@ pub struct Communication {
     /// When the next one is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_update_due_time: Option<Time>,
+    /// When the reminder before it is due; absent = given. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder_time: Option<Time>,
+    /// What the interval counts from: the newest of submission, update and reopening. Progress, kept for decisions
+    /// after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_time: Option<Time>,
+    /// The interval that counted when the due time was set. Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Duration>,
+}
+
+/// Who is on duty in a rota that the escalation called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Duty {
+    /// Name of the rota.
+    #[schemars(transform = schema::told(63))]
+    pub rota: String,
+    /// Name of the contact who was called, or to whom the ticket was handed over since.
+    #[schemars(transform = schema::told(63))]
+    pub member: String,
+    /// The moment this was last looked at.
+    pub seen_time: Time,
+    /// When the duty passes on; absent = never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_time: Option<Time>,
+    /// Generation of the policy that this was read from.
+    #[schemars(transform = schema::count)]
+    pub generation: i64,
 }
 
 /// Why and since when an RCA is required. Sticky: a lower severity does not take it back.

@@ -3,7 +3,6 @@
 //! Secret keys: `signingKey` (absent = unsigned, malformed = nothing leaves), `token` (bearer), `address` (if the URL
 //! itself is secret). Without a readable Secret nothing leaves; that is tried again like a network error.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +16,11 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::api::Audience;
 use crate::connectors::SendOutcome;
 use crate::connectors::http::{Answer, HttpClient};
 use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
-use crate::domain::delivery::{Delivery, DeliveryId, Message, Way};
+use crate::domain::audience;
+use crate::domain::delivery::{Delivery, DeliveryId, Way};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -131,7 +130,7 @@ impl Request {
                 );
             }
         };
-        let body = body(&delivery.message, way.connector.audience)?;
+        let body = body(delivery, way)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ID, header(delivery.id.as_str())?);
@@ -188,30 +187,10 @@ fn sign(
     ))
 }
 
-/// The body; for customers without anything internal (delivery.md section 5).
-fn body(message: &Message, audience: Audience) -> Result<Vec<u8>, String> {
-    let json = match audience {
-        Audience::Internal => serde_json::to_vec(message),
-        Audience::Customers => serde_json::to_vec(&for_customers(message)),
-    };
-    json.map_err(|_| "the message cannot be written as JSON".to_owned())
-}
-
-/// Title, severity and phase stay, and what names the ticket and the message. The reason of a page tells how the team
-/// works, so it goes; that of a notice is the update or summary itself.
-fn for_customers(message: &Message) -> Message {
-    let mut message = message.clone();
-    let data = &mut message.data;
-    data.ticket.service = None;
-    data.ticket.assignee = None;
-    data.step = None;
-    data.repeat = None;
-    data.next = None;
-    data.links = BTreeMap::new();
-    if message.kind != "firebell.notice.v1" {
-        data.why = String::new();
-    }
-    message
+/// The body: what those whom this way leads to may see (delivery.md section 5).
+fn body(delivery: &Delivery, way: &Way) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(&audience::shown(delivery, way))
+        .map_err(|_| "the message cannot be written as JSON".to_owned())
 }
 
 #[cfg(test)]

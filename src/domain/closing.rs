@@ -100,32 +100,31 @@ fn missing(draft: &Draft<'_>, reason: ClosureReason) -> Vec<&'static str> {
     missing
 }
 
-fn by_itself(draft: &mut Draft<'_>) {
-    let Some(policy) = draft.policy.clone() else {
-        return;
-    };
-    if draft.status.resolve_time.is_none() || draft.status.close_time.is_some() {
-        return;
-    }
+/// When a resolved ticket closes by itself, and in which words; `None` = by people.
+pub fn closes_at(draft: &Draft<'_>) -> Option<(Timestamp, &'static str)> {
+    let open = draft.status.close_time.is_none();
+    let resolved = draft.status.resolve_time.filter(|_| open)?;
+    let policy = draft.policy.as_deref()?;
     let row = policy.row(draft.severity());
     let waits = validation_required(draft) && draft.status.validate_time.is_none();
-    let (span, message) = if waits {
+    let (from, span, message) = if waits {
         (
+            Some(resolved),
             row.validation_close_after,
             "Closed: no answer to the request for validation (NoResponse)",
         )
     } else {
         (
+            draft.status.validate_time.max(Some(resolved)),
             row.close_after,
             "Closed: resolved and left so for the policy's `closeAfter`",
         )
     };
-    let from = draft
-        .status
-        .validate_time
-        .filter(|_| !waits)
-        .max(draft.status.resolve_time);
-    let Some(due) = targets::over_at(from, span) else {
+    Some((targets::over_at(from, span)?, message))
+}
+
+fn by_itself(draft: &mut Draft<'_>) {
+    let Some((due, message)) = closes_at(draft) else {
         return;
     };
     if draft.now < due {

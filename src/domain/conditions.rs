@@ -47,3 +47,15 @@ pub fn set(
 pub fn known(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|known| known.type_ == type_)
 }
+
+/// The message of a condition.
+pub fn message<'c>(conditions: &'c [Condition], type_: &str) -> Option<&'c str> {
+    let found = conditions.iter().find(|known| known.type_ == type_);
+    found.map(|known| known.message.as_str())
+}
+
+/// Whether a condition holds.
+pub fn holds(conditions: &[Condition], type_: &str) -> bool {
+    let mut found = conditions.iter().filter(|known| known.type_ == type_);
+    found.any(|known| known.status == ConditionStatus::True)
+}

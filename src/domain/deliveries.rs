@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{Delivery, DeliveryId, FailureCause, Message, Progress, Target, ValidWhile};
 use super::draft::{Draft, Tell, after};
-use super::message::{self, PageOf};
+use super::message::{self, NoticeOf, PageOf};
 use super::next::Waiting;
 use super::{escalation, raised, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
@@ -61,12 +61,13 @@ pub fn make(draft: &Draft<'_>, parts: Parts) -> Delivery {
         .people()
         .map(|people| people.ways(&target, &namespace, reporter))
         .unwrap_or_default();
+    let pages = message.data.step.is_some();
     let retry_until = message
         .data
         .next
         .as_ref()
         .and_then(|next| next.time)
-        .filter(|time| *time > draft.now);
+        .filter(|time| pages && *time > draft.now);
     Delivery {
         id,
         ticket: draft.key(),
@@ -400,7 +401,11 @@ fn withhold(draft: &mut Draft<'_>, at: usize) {
 
 fn valid_while(draft: &Draft<'_>, record: &DeliveryRecord) -> ValidWhile {
     let Some(step) = &record.step else {
-        return ValidWhile::Always;
+        return match record.kind.as_deref() {
+            Some("UpdateReminder" | "UpdateOverdue") => ValidWhile::NotResolved,
+            Some("HandOver" | "ValidationRequested") => ValidWhile::Open,
+            Some(_) | None => ValidWhile::Always,
+        };
     };
     if record
         .cause
@@ -432,9 +437,17 @@ fn message_of(
                 round: record.round,
                 step,
                 repeat: record.repeat.unwrap_or(0),
+                cause: record.cause.as_deref(),
             };
             message::page(draft, id, target, page, record.time.0)
         }
-        (None, kind) => message::notice(draft, id, target, kind.as_deref().unwrap_or("Notice")),
+        (None, kind) => {
+            let of = NoticeOf {
+                kind: kind.as_deref().unwrap_or("Notice"),
+                cause: record.cause.as_deref().unwrap_or_default(),
+                round: record.round,
+            };
+            message::notice(draft, id, target, of)
+        }
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::api::Severity;
+use crate::api::{Audience, Severity};
 
 /// Identity of one delivery: the first 32 hex digits of a SHA-256, the same in every process that computes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -222,6 +222,58 @@ pub struct MessageData {
     pub next: Option<MessageNext>,
     /// Links by name.
     pub links: BTreeMap<String, String>,
+    /// What people said about it.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What people said about what a message tells: every part is absent where nobody said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Said {
+    /// User name of whoever did what the message tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The note they left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What the policy expects of those who are paged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<String>,
+    /// A status update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateText>,
+    /// How it was solved: the parts that the policy's `resolutionSummary` names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution_summary: Option<ResolutionSummary>,
+}
+
+/// A status update.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateText {
+    /// Its text.
+    pub message: String,
+    /// Who may see it.
+    pub audience: Audience,
+}
+
+/// How a ticket was solved, as far as the policy tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResolutionSummary {
+    /// Who was affected and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<String>,
+    /// What caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+    /// What keeps it from happening again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prevention: Option<String>,
 }
 
 /// The ticket inside a message.

@@ -14,8 +14,8 @@ use super::people::People;
 use super::policy::ValidPolicy;
 use super::timetable::Chain;
 use super::{
-    archiving, conditions, deliveries, escalation, lifecycle, opening, pinning, targets, timeline,
-    underway, waiting,
+    advice, archiving, conditions, deliveries, escalation, handover, lifecycle, opening, pinning,
+    targets, timeline, underway, updates, waiting,
 };
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
 
@@ -300,7 +300,10 @@ fn apply_rules(draft: &mut Draft<'_>) {
     pinning::apply(draft);
     lifecycle::apply(draft);
     targets::apply(draft);
+    updates::apply(draft);
+    advice::apply(draft);
     escalation::apply(draft);
+    handover::apply(draft);
     archiving::apply(draft);
     waiting::apply(draft);
 }

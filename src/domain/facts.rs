@@ -31,6 +31,8 @@ pub enum Block {
     DuplicateOf,
     /// `spec.signal`: its state
     Signal,
+    /// `spec.update`
+    Update,
 }
 
 impl Block {
@@ -47,6 +49,7 @@ impl Block {
             Self::PageAgain => "escalation.pageAgain",
             Self::DuplicateOf => "duplicateOf",
             Self::Signal => "signal",
+            Self::Update => "update",
         }
     }
 
@@ -61,7 +64,8 @@ impl Block {
             | Self::Validation
             | Self::Closure
             | Self::DuplicateOf
-            | Self::Signal) => other.key(),
+            | Self::Signal
+            | Self::Update) => other.key(),
         }
     }
 }
@@ -132,6 +136,7 @@ pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
         }
         Block::PageAgain => Some(hash_of(spec.escalation.as_ref()?.page_again.as_ref()?)),
         Block::DuplicateOf => spec.duplicate_of.as_ref().map(hash_of),
+        Block::Update => spec.update.as_ref().map(hash_of),
         Block::Signal => spec.signal.as_ref().map(|signal| match signal.state {
             SignalState::Firing => FIRING.to_owned(),
             SignalState::Resolved => RESOLVED.to_owned(),

@@ -40,6 +40,7 @@ pub fn apply(draft: &mut Draft<'_>) {
     let phase = phase(draft);
     draft.status.phase = Some(phase);
     notices::opened(draft);
+    notices::validation_asked(draft);
 }
 
 /// Takes every new fact at its date; the end of a signal's wait is one of them.
@@ -81,7 +82,7 @@ fn take(draft: &mut Draft<'_>, block: Block, fresh: Fresh) {
         Block::Triage => stages::declared(draft, stages::Stage::Triage, fresh),
         Block::Assignment => stages::declared(draft, stages::Stage::Assignment, fresh),
         Block::Closure => closing::declared(draft, fresh),
-        Block::AtLeast | Block::PageAgain => {}
+        Block::AtLeast | Block::PageAgain | Block::Update => {}
     }
 }
 

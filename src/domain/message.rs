@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::deliveries::CAUGHT_UP;
 use super::delivery::{
-    DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Target,
+    DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target,
 };
 use super::draft::Draft;
 use super::timetable::{Chain, What};
-use crate::api::{Escalation, StepRecord, StepResult, Time};
+use crate::api::{Escalation, StartReason, StepRecord, StepResult, Time};
+
+mod notice;
 
 /// Which page of the chain.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,8 @@ pub struct PageOf<'p> {
     pub step: &'p str,
     /// Repeat; 0 is the step itself.
     pub repeat: i64,
+    /// What it answers besides the timetable: a person's request, or a downtime.
+    pub cause: Option<&'p str>,
 }
 
 /// The message of a page.
@@ -30,25 +35,20 @@ pub fn page(
     page: PageOf<'_>,
     due: Timestamp,
 ) -> Message {
-    let policy = draft
-        .status
+    let why = why(draft, page);
+    let expectation = draft
         .policy
-        .as_ref()
-        .map_or("", |pin| pin.name.as_str());
-    let state = if draft.standing.acknowledged {
-        "It is acknowledged but not resolved"
-    } else {
-        "Nobody has acknowledged it"
+        .as_deref()
+        .and_then(|policy| policy.step(page.step))
+        .and_then(|step| step.expectation.clone());
+    let request = draft.ticket().spec.escalation.as_ref();
+    let request = request.filter(|_| requested(page));
+    let said = Said {
+        by: request.map(|request| request.by.clone()),
+        note: request.and_then(|request| request.note.clone()),
+        expectation,
+        ..Said::default()
     };
-    let repeat = if page.repeat > 0 {
-        format!(", repeat {}", page.repeat)
-    } else {
-        String::new()
-    };
-    let why = format!(
-        "{state}: step \"{}\" of policy \"{policy}\", round {}{repeat}.",
-        page.step, page.round
-    );
     let data = MessageData {
         id: id.to_string(),
         kind: "Page".to_owned(),
@@ -62,6 +62,7 @@ pub fn page(
         why,
         next: next(draft, page, due),
         links: BTreeMap::new(),
+        said,
     };
     Message {
         kind: "firebell.page.v1".to_owned(),
@@ -70,47 +71,81 @@ pub fn page(
     }
 }
 
-/// The message of a notice of some kind.
-pub fn notice(draft: &Draft<'_>, id: &DeliveryId, target: &Target, kind: &str) -> Message {
-    let spec = &draft.ticket().spec;
-    let by = |block: Option<&str>| block.unwrap_or("somebody").to_owned();
-    let why = match kind {
-        "AcknowledgedBy" | "Acknowledged" => {
-            let who = by(spec.acknowledgement.as_ref().map(|block| block.by.as_str()));
-            format!("Acknowledged by {who}.")
-        }
-        "Exhausted" => {
-            "Nobody acknowledged; every round of the escalation is over. Please act by hand."
-                .to_owned()
-        }
-        "Resolved" => format!(
-            "Resolved by {}.",
-            by(spec.resolution.as_ref().map(|block| block.by.as_str()))
-        ),
-        "Closed" => "The ticket is closed.".to_owned(),
-        "Reopened" => "The ticket is open again.".to_owned(),
-        "SeverityChanged" | "SeverityNow" => format!(
-            "Severity is now {}.",
-            super::opening::word(draft.severity())
-        ),
-        "ValidationRequested" => {
-            "Please confirm or reject the resolution (`spec.validation`).".to_owned()
-        }
-        other => format!("{other}: the ticket changed."),
+fn requested(page: PageOf<'_>) -> bool {
+    page.cause.is_some_and(|cause| cause != CAUGHT_UP)
+}
+
+/// Why a page comes, in one sentence or two.
+fn why(draft: &Draft<'_>, page: PageOf<'_>) -> String {
+    let policy = draft
+        .status
+        .policy
+        .as_ref()
+        .map_or("", |pin| pin.name.as_str());
+    let state = if requested(page) {
+        "A person asked for it"
+    } else if draft.standing.acknowledged {
+        "It is acknowledged but not resolved"
+    } else {
+        "Nobody has acknowledged it"
     };
+    let repeat = if page.repeat > 0 {
+        format!(", repeat {}", page.repeat)
+    } else {
+        String::new()
+    };
+    let again = match draft
+        .status
+        .escalation
+        .as_ref()
+        .and_then(|known| known.start_reason)
+    {
+        Some(StartReason::Opened) | None => "",
+        Some(StartReason::SeverityRaised) => " The chain started again: the severity was raised.",
+        Some(StartReason::Reopened) => " The chain started again: the ticket was reopened.",
+        Some(StartReason::Revoked) => {
+            " The chain started again: the acknowledgement was taken back."
+        }
+        Some(StartReason::Expired) => " The chain started again: the acknowledgement ran out.",
+    };
+    let late = if page.cause == Some(CAUGHT_UP) {
+        " It comes late: the operator was down when it was due."
+    } else {
+        ""
+    };
+    format!(
+        "{state}: step \"{}\" of policy \"{policy}\", round {}{repeat}.{again}{late}",
+        page.step, page.round
+    )
+}
+
+/// Which notice.
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeOf<'n> {
+    /// Its kind.
+    pub kind: &'n str,
+    /// What caused it, as it stands in `status.deliveries`.
+    pub cause: &'n str,
+    /// Round of the chain when it was armed.
+    pub round: i64,
+}
+
+/// The message of a notice of some kind.
+pub fn notice(draft: &Draft<'_>, id: &DeliveryId, target: &Target, of: NoticeOf<'_>) -> Message {
     let data = MessageData {
         id: id.to_string(),
-        kind: kind.to_owned(),
+        kind: of.kind.to_owned(),
         ticket: ticket(draft),
-        round: draft.escalation_round(),
+        round: of.round,
         step: None,
         repeat: None,
         to: MessageRecipient {
             name: target.name().to_owned(),
         },
-        why,
-        next: None,
+        why: notice::why(draft, of),
+        next: notice::next(draft),
         links: BTreeMap::new(),
+        said: notice::said(draft, of),
     };
     Message {
         kind: "firebell.notice.v1".to_owned(),

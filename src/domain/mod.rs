@@ -2,6 +2,7 @@
 //!
 //! `decide` is the only door; `draft` says in which order the rooms are asked.
 
+pub mod audience;
 pub mod calendar;
 pub mod decide;
 pub mod delivery;
@@ -16,6 +17,7 @@ pub mod timeline;
 pub mod timetable;
 
 mod acknowledgement;
+mod advice;
 mod archiving;
 mod closing;
 mod conditions;
@@ -24,6 +26,7 @@ mod draft;
 mod duplicates;
 mod escalation;
 mod facts;
+mod handover;
 mod message;
 mod notices;
 mod opening;
@@ -38,4 +41,5 @@ mod signal;
 mod stages;
 mod targets;
 mod underway;
+mod updates;
 mod waiting;

@@ -4,13 +4,16 @@
 //! `delivery.md` section 1: a notice's id has its kind in place of the step and, in place of the repeat number, what
 //! caused it. Each caller names that cause; it is written with the arm, so every process computes the same id.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use super::audience;
 use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
-use super::draft::Draft;
+use super::draft::{Draft, Tell};
 use super::facts::Block;
-use crate::api::{DeliveryState, NotifyOn, NotifyTarget, TicketStatus};
+use crate::api::{Audience, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update};
 
 /// What caused a notice: the hash of a block and when it was acted on, or a subject and its time. The time makes a
 /// block that is taken away and written again in the same words a new cause.
@@ -53,20 +56,23 @@ pub fn tell_all(draft: &mut Draft<'_>, word: NotifyOn, cause: &Cause) {
 
 /// Tells those whom the policy names for this word, save those who know.
 pub fn tell_all_but(draft: &mut Draft<'_>, word: NotifyOn, cause: &Cause, except: &[Target]) {
-    let Some(policy) = draft.policy.clone() else {
-        return;
-    };
-    let Some(communication) = &policy.spec().communication else {
-        return;
-    };
-    if !communication.notify_on.contains(&word) {
-        return;
-    }
-    for target in expand(draft, &communication.notify) {
+    for target in named(draft, word) {
         if !except.contains(&target) {
             tell(draft, &format!("{word:?}"), cause, &target);
         }
     }
+}
+
+/// Those whom the policy names for this word.
+fn named(draft: &Draft<'_>, word: NotifyOn) -> Vec<Target> {
+    let communication = draft
+        .policy
+        .as_deref()
+        .and_then(|policy| policy.spec().communication.as_ref());
+    communication
+        .filter(|communication| communication.notify_on.contains(&word))
+        .map(|communication| expand(draft, &communication.notify))
+        .unwrap_or_default()
 }
 
 /// Tells everybody who was paged since the chain last started, save those who know.
@@ -186,5 +192,106 @@ pub fn exhausted(draft: &mut Draft<'_>, due: Timestamp) {
     let cause = Cause::due("Exhausted", due);
     for target in expand(draft, targets) {
         tell(draft, "Exhausted", &cause, &target);
+    }
+}
+
+/// Tells a status update: to those whom the policy names and to those who were paged, as far as they are of the team;
+/// one that is written for customers to the reporter and to every connector of that audience too.
+pub fn updated(draft: &mut Draft<'_>, update: &Update, cause: &Cause) {
+    let author = draft
+        .people()
+        .and_then(|people| people.contact_of_user(&update.by))
+        .map(Target::Contact);
+    let mut told = named(draft, NotifyOn::Update);
+    told.extend(
+        paged(draft)
+            .into_iter()
+            .filter(|target| Some(target) != author.as_ref()),
+    );
+    match update.audience {
+        Audience::Internal => told.retain(|target| of_the_team(draft, target)),
+        Audience::Customers => {
+            told.extend(
+                draft
+                    .people()
+                    .into_iter()
+                    .flat_map(|people| people.to_customers()),
+            );
+            told.extend(reporter(draft));
+        }
+    }
+    let mut known = BTreeSet::new();
+    for target in told {
+        if known.insert(target.clone()) {
+            tell(draft, "Update", cause, &target);
+        }
+    }
+}
+
+/// Asks the reporter for a word on the resolution, and tells those whom the policy names. Once per resolution.
+pub fn validation_asked(draft: &mut Draft<'_>) {
+    let Some(resolved) = draft.status.resolve_time else {
+        return;
+    };
+    let written = draft.seen.ticket.status.as_ref();
+    let asked_before = written.is_some_and(|status| {
+        status.phase == Some(Phase::AwaitingValidation) && status.resolve_time == Some(resolved)
+    });
+    if draft.status.phase != Some(Phase::AwaitingValidation) || asked_before {
+        return;
+    }
+    let blocks = [Block::Resolution];
+    let cause = Cause::of(&draft.status, &blocks, resolved.0, "Resolved");
+    tell_all(draft, NotifyOn::ValidationRequested, &cause);
+    if let Some(reporter) = reporter(draft) {
+        tell(draft, "ValidationRequested", &cause, &reporter);
+        return;
+    }
+    let now = draft.now;
+    draft.tell(Tell {
+        reason: "ReporterUnreachable",
+        warning: true,
+        at: now,
+        actor: None,
+        message: "The reporter could not be asked to validate: `spec.reporter.contact` must name a contact of the policy. Ask in person, or set it.",
+    });
+}
+
+/// The reporter, where there is a way: `spec.reporter.contact` has to name a contact of the policy.
+fn reporter(draft: &Draft<'_>) -> Option<Target> {
+    let reporter = draft.ticket().spec.reporter.as_ref();
+    let contact = reporter.and_then(|reporter| reporter.contact.as_deref());
+    let ways = draft.people()?.ways(&Target::Reporter, "", contact);
+    (!ways.is_empty()).then_some(Target::Reporter)
+}
+
+/// Whether one way to a target stays within the team.
+fn of_the_team(draft: &Draft<'_>, target: &Target) -> bool {
+    let ways = draft
+        .people()
+        .map(|people| people.ways(target, "", None))
+        .unwrap_or_default();
+    ways.iter()
+        .any(|way| audience::of_way(target, way) == Audience::Internal)
+}
+
+/// The assignee, if they are a contact of the policy who can be reached.
+pub fn assignee(draft: &Draft<'_>) -> Option<Target> {
+    let block = draft.ticket().spec.assignment.as_ref()?;
+    let people = draft.people()?;
+    let target = Target::Contact(people.contact_of_user(&block.assignee)?);
+    (!people.ways(&target, "", None).is_empty()).then_some(target)
+}
+
+/// Tells those whom the policy names for a due or overdue status update.
+pub fn to_overdue(draft: &mut Draft<'_>, kind: &str, cause: &Cause) {
+    let Some(policy) = draft.policy.clone() else {
+        return;
+    };
+    let Some(communication) = &policy.spec().communication else {
+        return;
+    };
+    for target in expand(draft, &communication.overdue_notify) {
+        tell(draft, kind, cause, &target);
     }
 }

@@ -188,6 +188,7 @@ fn delivery(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Delivery {
         round: *round,
         step,
         repeat: *repeat,
+        cause: None,
     };
     let plan = draft.policy.as_deref().and_then(|policy| policy.step(step));
     let valid = plan.map_or(ValidWhile::NotResolved, |plan| valid_while(plan.condition));

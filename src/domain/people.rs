@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::delivery::{Target, Way};
-use super::policy::{MOST_TARGETS, Named, ValidPolicy};
+use super::policy::{MOST_TARGETS, Named, ValidPolicy, has_address};
+use super::rota::Handover;
 use crate::api::{Audience, Connector, Contact, NotifyTarget};
 
 #[cfg(test)]
@@ -44,6 +45,12 @@ impl<'a> People<'a> {
     pub fn on_call(&self, rota: &str, at: Timestamp) -> Option<&'a str> {
         let policy = self.find(|policy| policy.rotas().contains(rota).then_some(policy))?;
         policy.rotas().on_call(rota, at)
+    }
+
+    /// The first moment after `after` at which the duty of a rota passes on; `None` = never, or no such rota.
+    pub fn next_handover(&self, rota: &str, after: Timestamp) -> Option<Handover> {
+        let policy = self.find(|policy| policy.rotas().contains(rota).then_some(policy))?;
+        policy.rotas().next_handover(rota, after)
     }
 
     /// Those behind a list of targets: groups become their members, rotas whoever is on call at `at`. Each once, in the
@@ -104,6 +111,17 @@ impl<'a> People<'a> {
                     self.connectors_of(contact).into_iter().map(way).collect()
                 }),
         }
+    }
+
+    /// The connectors that reach customers by an address of their own, in the order of the policy.
+    pub fn to_customers(&self) -> Vec<Target> {
+        let connectors = &self.live.unwrap_or(self.pinned).spec().connectors;
+        connectors
+            .iter()
+            .filter(|connector| connector.audience == Audience::Customers)
+            .filter(|connector| has_address(connector))
+            .map(|connector| Target::Connector(connector.name.clone()))
+            .collect()
     }
 
     /// What may be told to a target: as soon as one of its ways goes to customers, only what customers may see. A

@@ -27,6 +27,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
+pub use address::has_address;
 pub use finding::{Finding, FindingCode, ItemCode, OpenItem};
 
 /// Most targets of one step, groups expanded.

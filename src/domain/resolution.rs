@@ -71,9 +71,6 @@ pub fn resolve(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>, message: 
     });
     let cause = Cause::of(&draft.status, &[Block::Resolution], at, "Resolved");
     notices::tell_all(draft, NotifyOn::Resolved, &cause);
-    if validation_required(draft) {
-        notices::tell_all(draft, NotifyOn::ValidationRequested, &cause);
-    }
 }
 
 /// Whether the effective level's row wants the customer's word.

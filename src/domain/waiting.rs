@@ -1,36 +1,73 @@
 //! One line of truth: what a ticket waits for, and until when (`status.waitingFor`).
 
-use super::draft::Draft;
+use jiff::Timestamp;
+
+use super::archiving::waits_for_parent;
+use super::draft::{Draft, after};
 use super::next::Waiting;
-use crate::api::{EscalationState, WaitingFor};
+use super::timeline::cut;
+use super::{closing, conditions};
+use crate::api::condition_type::CLOSURE_BLOCKED;
+use crate::api::{EscalationState, Phase, Time, WaitingFor};
 
 /// Writes the line.
 pub fn apply(draft: &mut Draft<'_>) {
     draft.status.waiting_for = line(draft).map(|(what, until)| WaitingFor { what, until });
 }
 
-fn line(draft: &Draft<'_>) -> Option<(String, Option<crate::api::Time>)> {
+/// What the ticket waits for in words, and until when at the latest; `None` = nothing any more, or nothing is known yet.
+pub fn line(draft: &Draft<'_>) -> Option<(String, Option<Time>)> {
     let status = &draft.status;
     if status.archived {
         return None;
     }
-    if let Some(closed) = status.close_time {
-        let due = super::draft::after(closed.0, draft.settings.archive_after);
-        return Some(("archiving".to_owned(), Some(crate::api::Time(due))));
+    if status.close_time.is_some() {
+        return Some(archiving(draft));
     }
-    if status.resolve_time.is_some() {
-        let validation =
-            super::resolution::validation_required(draft) && status.validate_time.is_none();
-        let what = if validation {
-            "validation of the resolution"
-        } else {
-            "closure"
-        };
-        return Some((what.to_owned(), None));
+    let (what, until) = if status.resolve_time.is_some() {
+        end(draft)
+    } else {
+        earlier(answer(draft)?, update(draft), draft.now)
+    };
+    Some((blocked_closure(draft, what), until))
+}
+
+fn archiving(draft: &Draft<'_>) -> (String, Option<Time>) {
+    let status = &draft.status;
+    let due = status
+        .close_time
+        .map(|closed| Time(after(closed.0, draft.settings.archive_after)));
+    let past = due.is_some_and(|due| due.0 <= draft.now);
+    match &status.duplicate_of {
+        Some(verdict) if past && waits_for_parent(draft) => (
+            format!("archiving, together with ticket \"{}\"", verdict.name),
+            None,
+        ),
+        Some(_) | None => ("archiving".to_owned(), due),
     }
+}
+
+/// What a resolved ticket waits for.
+fn end(draft: &Draft<'_>) -> (String, Option<Time>) {
+    let validation = draft.status.phase == Some(Phase::AwaitingValidation);
+    let by_itself = closing::closes_at(draft).map(|(due, _)| Time(due));
+    let what = match (validation, by_itself) {
+        (true, Some(_)) => {
+            "the reporter's word on the resolution (`spec.validation`); then it closes by itself"
+        }
+        (true, None) => "the reporter's word on the resolution (`spec.validation`)",
+        (false, Some(_)) => "closing by itself",
+        (false, None) => "closure (`spec.closure`)",
+    };
+    (what.to_owned(), by_itself)
+}
+
+/// What an open ticket waits for from people and from its chain.
+fn answer(draft: &Draft<'_>) -> Option<(String, Option<Time>)> {
+    let status = &draft.status;
     if let Some(due) = super::signal::resolves_at(draft) {
         let line = "the source to stay quiet; then the signal resolves it";
-        return Some((line.to_owned(), Some(crate::api::Time(due))));
+        return Some((line.to_owned(), Some(Time(due))));
     }
     let escalation = status.escalation.as_ref()?;
     let answer = if draft.standing.acknowledged {
@@ -43,24 +80,26 @@ fn line(draft: &Draft<'_>) -> Option<(String, Option<crate::api::Time>)> {
             "a policy that applies; see condition PolicyResolved".to_owned(),
             None,
         ),
-        EscalationState::NotPaged => (
+        EscalationState::NotPaged => expiry(
+            draft,
             format!("{answer}; this severity is recorded, not paged"),
-            None,
         ),
         EscalationState::Exhausted => (
             format!("{answer}; the chain is exhausted, nobody is paged any more"),
             None,
         ),
-        EscalationState::Stopped | EscalationState::Pending | EscalationState::Held => {
-            let expiry = status.acknowledge_expiry_time;
-            let what = expiry.map_or_else(
-                || answer.to_owned(),
-                |_| format!("{answer}; then the acknowledgement expires"),
-            );
-            (what, expiry)
-        }
+        EscalationState::Held => (format!("the end of a hold; then {answer}"), None),
+        EscalationState::Stopped | EscalationState::Pending => expiry(draft, answer.to_owned()),
         EscalationState::Running => match (&escalation.next_step, escalation.exhaust_time) {
-            (Some(step), _) => (format!("{answer}; next: {step}"), escalation.next_time),
+            (Some(step), _) => {
+                let repeat = escalation
+                    .next_repeat
+                    .map_or_else(String::new, |repeat| format!(", repeat {repeat}"));
+                (
+                    format!("{answer}; next: {step}{repeat}"),
+                    escalation.next_time,
+                )
+            }
             (None, Some(time)) => (
                 format!("{answer}; next: the chain is exhausted"),
                 Some(time),
@@ -68,7 +107,59 @@ fn line(draft: &Draft<'_>) -> Option<(String, Option<crate::api::Time>)> {
             (None, None) => (answer.to_owned(), None),
         },
     };
-    Some(line)
+    let sooner = status.acknowledge_expiry_time.filter(|expiry| {
+        escalation.state == EscalationState::Running
+            && line.1.is_none_or(|until| expiry.0 < until.0)
+    });
+    Some(match sooner {
+        Some(_) => expiry(draft, answer.to_owned()),
+        None => line,
+    })
+}
+
+fn expiry(draft: &Draft<'_>, what: String) -> (String, Option<Time>) {
+    match draft.status.acknowledge_expiry_time {
+        Some(expiry) => (
+            format!("{what}; then the acknowledgement expires"),
+            Some(expiry),
+        ),
+        None => (what, None),
+    }
+}
+
+/// The next status update, while one is due.
+fn update(draft: &Draft<'_>) -> Option<(String, Time)> {
+    let due = draft.status.communication.as_ref()?.next_update_due_time?;
+    let held = draft.status.escalation.as_ref()?.state == EscalationState::Held;
+    (!held).then(|| ("status update".to_owned(), due))
+}
+
+/// A status update that is due before anything else happens is said too.
+fn earlier(
+    (what, until): (String, Option<Time>),
+    update: Option<(String, Time)>,
+    now: Timestamp,
+) -> (String, Option<Time>) {
+    match update {
+        Some((update, due)) if due.0 <= now => (
+            format!("{what}; a {update} is overdue since {}", due.0),
+            until,
+        ),
+        Some((update, due)) if until.is_none_or(|until| due.0 < until.0) => {
+            (format!("{what}; before that a {update} is due"), Some(due))
+        }
+        Some(_) | None => (what, until),
+    }
+}
+
+/// A closure that somebody asked for and that waits is named first, with all that is missing.
+fn blocked_closure(draft: &Draft<'_>, what: String) -> String {
+    let conditions = &draft.status.conditions;
+    if !conditions::holds(conditions, CLOSURE_BLOCKED) {
+        return what;
+    }
+    let missing = conditions::message(conditions, CLOSURE_BLOCKED).unwrap_or_default();
+    cut(&format!("{what}. {missing}"), 512)
 }
 
 /// What a ticket without a deadline waits for.

@@ -26,7 +26,7 @@ const fn scenario(
     Scenario { name, build, quiet }
 }
 
-const SCENARIOS: [Scenario; 8] = [
+const SCENARIOS: [Scenario; 9] = [
     scenario("nobody answers", None, example),
     scenario(
         "acknowledged between steps",
@@ -84,6 +84,11 @@ const SCENARIOS: [Scenario; 8] = [
         });
         model
     }),
+    scenario(
+        "notices, updates and a hand-over",
+        Some(("11:40", "16:00")),
+        super::notices::told_on_the_way,
+    ),
     scenario("slow receiver", None, || {
         let mut model = example();
         model.answer = Box::new(|_| Answer::TakesAfter(SignedDuration::from_millis(1500)));

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::world::{EXAMPLE, acknowledge, at, close, example, notices, resolve, with_policy};
-use firebell::api::{ClosureReason, Severity};
+use firebell::api::{
+    ClosureReason, Condition, ConditionStatus, Reporter, Resolution, Severity, Validation,
+    ValidationResult,
+};
 use firebell::domain::delivery::{DeliveryId, Target};
 use firebell::domain::selection::PolicyIndex;
 use firebell::testkit::model::{Model, NAMESPACE};
@@ -105,4 +108,182 @@ fn the_same_words_written_again_are_told_again_under_a_fresh_id() {
         .collect();
     assert_eq!(ids.len(), 2, "{:?}", notices(&model));
     assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn a_request_for_validation_goes_to_the_reporter_whatever_the_policy_names() {
+    let text = validated();
+    let mut model = with_policy(&text);
+    report(&mut model, "carol");
+    resolve(&mut model, "10:07");
+    model.run_until(at("10:08"));
+    assert_eq!(notices(&model), ["10:07 ValidationRequested reporter"]);
+    reject(&mut model, "10:20");
+    model.edit_at(at("10:30"), "resolution", |spec| {
+        if let Some(block) = spec.resolution.as_mut() {
+            block.token = Some("again".into());
+        }
+    });
+    model.run_until(at("10:40"));
+    let asked: Vec<_> = notices(&model)
+        .into_iter()
+        .filter(|line| line.contains("ValidationRequested"))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "10:07 ValidationRequested reporter",
+            "10:30 ValidationRequested reporter"
+        ],
+        "a resolution after a rejection is asked about again"
+    );
+}
+
+#[test]
+fn a_reporter_who_cannot_be_reached_is_said_and_not_tried() {
+    let mut model = with_policy(&validated());
+    report(&mut model, "nobody@example.com");
+    resolve(&mut model, "10:07");
+    model.run_until(at("10:08"));
+    assert_eq!(notices(&model), Vec::<String>::new());
+    let told = model
+        .told
+        .iter()
+        .any(|told| told.reason == "ReporterUnreachable");
+    assert!(told);
+}
+
+fn validated() -> String {
+    EXAMPLE.replace("level: High,", "level: High, validation: {required: true},")
+}
+
+fn report(model: &mut Model, contact: &str) {
+    model.ticket.spec.reporter = Some(Reporter {
+        contact: Some(contact.to_owned()),
+        ..Reporter::default()
+    });
+}
+
+fn reject(model: &mut Model, clock: &str) {
+    model.edit_at(at(clock), "validation", |spec| {
+        spec.validation = Some(Validation {
+            result: ValidationResult::Rejected,
+            by: "carol".into(),
+            ..Validation::default()
+        });
+    });
+}
+
+#[test]
+fn the_resolution_summary_has_the_parts_that_the_policy_names() {
+    let text =
+        told_everything().replace("notifyOn:", "resolutionSummary: [fix, impact]\n  notifyOn:");
+    let mut model = with_policy(&text);
+    model.edit_at(at("10:07"), "resolution", |spec| {
+        spec.resolution = Some(Resolution {
+            by: "bob".into(),
+            note: Some("see the log".into()),
+            impact: Some("nobody could pay".into()),
+            cause: Some("a bad deploy".into()),
+            fix: Some("rolled back".into()),
+            prevention: Some("a canary".into()),
+            ..Resolution::default()
+        });
+    });
+    model.run_until(at("10:08"));
+    let got = model
+        .received
+        .iter()
+        .find(|got| got.kind == "Resolved")
+        .unwrap();
+    let body = serde_json::to_value(&got.delivery.message).unwrap();
+    let data = &body["data"];
+    assert_eq!(
+        data["resolutionSummary"],
+        serde_json::json!({"fix": "rolled back", "impact": "nobody could pay"})
+    );
+    assert_eq!(data["by"], "bob");
+    assert_eq!(data["note"], "see the log");
+    assert_eq!(data["why"], "Resolved (by bob).");
+    assert_eq!(data["next"]["what"], "Waits for closure (`spec.closure`)");
+}
+
+#[test]
+fn every_notice_says_why_and_what_comes_next() {
+    let mut model = with_policy(&told_everything());
+    acknowledge(&mut model, "10:20");
+    resolve(&mut model, "10:50");
+    model.edit_at(at("11:00"), "resolution", |spec| spec.resolution = None);
+    close(&mut model, "11:10", ClosureReason::Cancelled);
+    model.run_until(at("11:20"));
+    let told: Vec<_> = model.received.iter().collect();
+    assert!(told.len() > 8, "{told:?}");
+    for got in told {
+        let data = &got.delivery.message.data;
+        assert!(data.why.ends_with('.') && data.why.len() > 12, "{data:?}");
+        let next = data.next.as_ref().unwrap_or_else(|| panic!("{data:?}"));
+        assert!(!next.what.is_empty(), "{data:?}");
+    }
+}
+
+#[test]
+fn a_category_out_of_scope_is_flagged_and_escalated_all_the_same() {
+    let scope = "scope: {inScope: [{category: Incident}], outOfScope: [{category: Training, description: courses}]}\nconnectors:";
+    let text = EXAMPLE.replace("connectors:", scope);
+    for (category, reason) in [
+        ("Incident", "InScope"),
+        ("Training", "OutOfScope"),
+        ("Other", "NotListed"),
+    ] {
+        let mut model = with_policy(&text);
+        model.ticket.spec.category = Some(category.into());
+        model.run_until(at("10:01"));
+        let condition = condition(&model, "InScope").unwrap();
+        assert_eq!(condition.reason, reason);
+        assert_eq!(
+            condition.status == ConditionStatus::True,
+            category == "Incident"
+        );
+        assert_eq!(model.received.len(), 1, "{category} is paged");
+        let told = model
+            .told
+            .iter()
+            .filter(|told| told.reason == "OutOfScope")
+            .count();
+        assert_eq!(told, usize::from(category != "Incident"));
+    }
+}
+
+#[test]
+fn another_open_ticket_with_the_same_key_is_named_until_it_is_gone() {
+    let mut model = example();
+    model.others.same_key = Some("other".into());
+    model.run_until(at("10:01"));
+    let known = condition(&model, "PossibleDuplicate").unwrap();
+    assert_eq!(known.status, ConditionStatus::True);
+    assert!(known.message.contains("\"other\"") && known.message.contains("spec.duplicateOf"));
+    model.others.same_key = None;
+    model.run_until(at("10:02"));
+    let known = condition(&model, "PossibleDuplicate").unwrap();
+    assert_eq!(known.status, ConditionStatus::False);
+}
+
+#[test]
+fn a_target_that_nobody_defined_is_printed_as_such() {
+    let text = EXAMPLE.replace("responseTarget: 15m, ", "");
+    let mut model = with_policy(&text);
+    model.run_until(at("10:01"));
+    let clock = model.status().targets.unwrap().response;
+    assert_eq!(
+        clock.reason.as_deref(),
+        Some("Support response targets not formally defined")
+    );
+    let mut defined = example();
+    defined.run_until(at("10:01"));
+    assert_eq!(defined.status().targets.unwrap().response.reason, None);
+}
+
+fn condition(model: &Model, type_: &str) -> Option<Condition> {
+    let conditions = model.status().conditions;
+    conditions.into_iter().find(|known| known.type_ == type_)
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use axum::Router;
@@ -7,12 +8,13 @@ use rstest::rstest;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::api::{Connector, ConnectorType, SecretRef, Severity};
+use crate::api::{Audience, Connector, ConnectorType, SecretRef, Severity};
 use crate::clock::WallClock;
 use crate::connectors::http::HttpOptions;
 use crate::connectors::{Attempt, Connectors, Sender};
 use crate::domain::delivery::{
-    MessageData, MessageNext, MessageRecipient, MessageTicket, Target, TicketKey, ValidWhile,
+    Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target, TicketKey,
+    ValidWhile,
 };
 
 const SIGNING_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -111,6 +113,7 @@ fn delivery() -> Delivery {
                     time: Some(time),
                 }),
                 links: BTreeMap::from([("runbook".into(), "https://wiki.example/checkout".into())]),
+                said: Said::default(),
             },
         },
         id,

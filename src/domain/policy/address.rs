@@ -54,6 +54,11 @@ pub(super) fn check(spec: &EscalationPolicySpec, findings: &mut Findings) {
     }
 }
 
+/// Whether a connector can be used where no address of its own is given.
+pub fn has_address(connector: &Connector) -> bool {
+    missing(connector).is_none()
+}
+
 /// Why a connector cannot be used where no address of its own is given; `None` = it can.
 fn missing(connector: &Connector) -> Option<String> {
     let Connector {

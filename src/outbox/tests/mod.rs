@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::api::{Connector, Severity};
 use crate::domain::delivery::{
-    Message, MessageData, MessageRecipient, MessageTicket, Progress, Target, ValidWhile, Way,
+    Message, MessageData, MessageRecipient, MessageTicket, Progress, Said, Target, ValidWhile, Way,
 };
 
 const NOTHING: Standing = Standing {
@@ -262,6 +262,7 @@ fn message(id: &DeliveryId, ticket: &str, step: &str) -> Message {
             why: "Nobody acknowledged".into(),
             next: None,
             links: BTreeMap::new(),
+            said: Said::default(),
         },
     }
 }
