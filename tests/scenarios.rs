@@ -10,5 +10,7 @@ mod bad_input;
 mod chain;
 #[path = "scenarios/faults.rs"]
 mod faults;
+#[path = "scenarios/notices.rs"]
+mod notices;
 #[path = "scenarios/policies.rs"]
 mod policies;

@@ -205,7 +205,8 @@ pub struct Reporter {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::user)]
     pub name: Option<String>,
-    /// How the reporter is reached, such as a mail address. Steps that notify the reporter use it.
+    /// How the reporter is reached: the name of a contact of the policy. Steps and notices to the reporter use it;
+    /// anything else is shown only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::user)]
     pub contact: Option<String>,

@@ -2,7 +2,7 @@
 //!
 //! Rules: `api.md` section 2 (`category`), section 5 "Duplicate" (another open ticket with the same dedupKey), section 3
 //! ("Support response targets not formally defined"). A ticket out of scope is escalated all the same until a person
-//! closes it as OutOfScope: at 03:00 a wrong word in `category` must not silence a page.
+//! closes it as `OutOfScope`: at 03:00 a wrong word in `category` must not silence a page.
 
 use super::draft::{Draft, Tell};
 use super::policy::ValidPolicy;

@@ -1,7 +1,7 @@
 //! Status updates: each new one is told by its audience; the next one is due after the row's interval.
 //!
 //! Rules: `api.md` section 2 (`spec.update`, `status.communication`), section 3 (`updateInterval`: from the newest of
-//! submission, update, reopening; reminder at 80 %, then condition UpdateOverdue). Both deadlines are written, so that
+//! submission, update, reopening; reminder at 80 %, then condition `UpdateOverdue`). Both deadlines are written, so that
 //! a hold can put them off and a restart finds them.
 
 use jiff::{SignedDuration, Timestamp};

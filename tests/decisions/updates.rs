@@ -1,4 +1,4 @@
-//! Status updates: `spec.update`, `updateInterval`, reminder and UpdateOverdue (api.md sections 2 and 3).
+//! Status updates: `spec.update`, `updateInterval`, reminder and `UpdateOverdue` (api.md sections 2 and 3).
 
 use crate::world::{acknowledge, at, notices, resolve, with_policy};
 use firebell::api::{Assignment, Audience, ConditionStatus, Severity, Update};

@@ -163,13 +163,13 @@ pub fn said(draft: &Draft<'_>, of: NoticeOf<'_>) -> Said {
             person(by, note)
         }
         "Held" => {
-            let notes = spec.holds.iter().filter_map(|hold| hold.note.as_ref());
+            let mut notes = spec.holds.iter().filter_map(|hold| hold.note.as_ref());
             let entry = draft.status.timeline.iter().rev();
             let mut entry =
                 entry.filter(|entry| ["Held", "Released"].contains(&entry.kind.as_str()));
             person(
                 entry.next().and_then(|entry| entry.actor.clone()),
-                notes.last(),
+                notes.next_back(),
             )
         }
         "Update" => {
