@@ -241,24 +241,3 @@ fn the_sweep_catches_each_planted_fault_by_the_invariant_that_it_breaks() {
         assert!(caught, "{fault:?} should break {invariant}: {said:#?}");
     }
 }
-
-#[test]
-fn the_scenario_of_notices_tells_every_kind_that_its_sweep_is_for() {
-    let mut model = told_on_the_way();
-    model.run_until(end());
-    let told: std::collections::BTreeSet<_> = model.received.iter().map(|got| &*got.kind).collect();
-    for kind in [
-        "Opened",
-        "Acknowledged",
-        "AcknowledgedBy",
-        "UpdateReminder",
-        "UpdateOverdue",
-        "HandOver",
-        "Update",
-        "Resolved",
-        "ValidationRequested",
-        "Closed",
-    ] {
-        assert!(told.contains(kind), "{kind} in {told:?}");
-    }
-}

@@ -1,11 +1,12 @@
 //! `communication.notifyOn` (api.md section 3), the notices of section 5 and 6, and their ids (delivery.md section 1).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::world::{EXAMPLE, acknowledge, at, close, example, notices, resolve, with_policy};
 use firebell::api::{
-    ClosureReason, Condition, ConditionStatus, Reporter, Resolution, Severity, Validation,
-    ValidationResult,
+    Audience, ClosureReason, Condition, ConditionStatus, Reporter, Resolution, Severity, Update,
+    Validation, ValidationResult,
 };
 use firebell::domain::delivery::{DeliveryId, Target};
 use firebell::domain::selection::PolicyIndex;
@@ -286,4 +287,63 @@ fn a_target_that_nobody_defined_is_printed_as_such() {
 fn condition(model: &Model, type_: &str) -> Option<Condition> {
     let conditions = model.status().conditions;
     conditions.into_iter().find(|known| known.type_ == type_)
+}
+
+/// Every kind of notice that a running ticket knows; the crash sweep runs it too.
+pub fn told_on_the_way() -> Model {
+    let rota = "rotas:\n- {name: duty, timeZone: UTC, start: \"2026-03-02T08:00\", shift: {hours: 3}, members: [alice, bob]}\nsteps:";
+    let text = told_everything()
+        .replace(
+            "level: High,",
+            "level: High, updateInterval: 50m, validation: {required: true},",
+        )
+        .replace(
+            "notify: [{contact: alice}], repeat",
+            "notify: [{rota: duty}], repeat",
+        )
+        .replace("steps:", rota)
+        .replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 3h")
+        .replace(
+            "notify: [{connector: room}]",
+            "notify: [{connector: room}]\n  overdueNotify: [{contact: carol}]",
+        );
+    let mut model = with_policy(&text);
+    model.ticket.spec.reporter = Some(Reporter {
+        contact: Some("carol".to_owned()),
+        ..Reporter::default()
+    });
+    acknowledge(&mut model, "10:17");
+    model.edit_at(at("11:20"), "update", |spec| {
+        let (message, by) = ("found it".to_owned(), "bob".to_owned());
+        let audience = Audience::Customers;
+        spec.update = Some(Update {
+            message,
+            audience,
+            by,
+        });
+    });
+    resolve(&mut model, "11:40");
+    close(&mut model, "11:50", ClosureReason::NoResponse);
+    model
+}
+
+#[test]
+fn a_ticket_on_its_way_tells_every_kind_of_notice() {
+    let mut model = told_on_the_way();
+    model.run_until(at("16:00"));
+    let told: BTreeSet<_> = model.received.iter().map(|got| &*got.kind).collect();
+    for kind in [
+        "Opened",
+        "Acknowledged",
+        "AcknowledgedBy",
+        "UpdateReminder",
+        "UpdateOverdue",
+        "HandOver",
+        "Update",
+        "Resolved",
+        "ValidationRequested",
+        "Closed",
+    ] {
+        assert!(told.contains(kind), "{kind} in {told:?}");
+    }
 }

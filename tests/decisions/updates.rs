@@ -178,7 +178,7 @@ fn a_raised_severity_brings_the_due_time_of_its_own_row_and_a_row_without_one_en
     let due = model.status().communication.unwrap().next_update_due_time;
     assert_eq!(due.unwrap().0, at("10:30"));
     model.edit_at(at("10:07"), "severity", |spec| {
-        spec.severity = Some(Severity::Low)
+        spec.severity = Some(Severity::Low);
     });
     model.run_until(at("10:08"));
     assert_eq!(model.status().communication, None);

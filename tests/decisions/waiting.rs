@@ -6,15 +6,15 @@ use firebell::domain::observed::Parent;
 use firebell::domain::selection::PolicyIndex;
 use firebell::testkit::model::Model;
 
-struct Row {
-    name: &'static str,
-    /// What is replaced in the line of level High.
-    row: &'static str,
-    facts: fn(&mut Model),
-    now: &'static str,
-    what: &'static str,
-    until: Option<&'static str>,
-}
+/// Name, what stands in place of the line of level High, the facts, now, what is waited for, until when.
+type Row = (
+    &'static str,
+    &'static str,
+    fn(&mut Model),
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
 
 const SILENT: &str = "level: High, acknowledgementTimeout: 30m";
 const PLAIN: &str = "level: High";
@@ -32,174 +32,159 @@ fn closed_early(model: &mut Model) {
     close(model, "10:06", ClosureReason::Completed);
 }
 
-fn rows() -> Vec<Row> {
-    let row = |name, row, facts, now, what, until| Row {
-        name,
-        row,
-        facts,
-        now,
-        what,
-        until,
-    };
-    vec![
-        row(
-            "a page is next",
-            SILENT,
-            |_| {},
-            "10:12",
-            "acknowledgement; next: manager",
-            Some("10:15"),
-        ),
-        row(
-            "a repeat is next",
-            SILENT,
-            |_| {},
-            "10:01",
-            "acknowledgement; next: on-call, repeat 1",
-            Some("10:05"),
-        ),
-        row(
-            "exhaustion is next",
-            SILENT,
-            |_| {},
-            "11:51",
-            "acknowledgement; next: the chain is exhausted",
-            Some("11:55"),
-        ),
-        row(
-            "exhausted",
-            SILENT,
-            |_| {},
-            "12:00",
-            "acknowledgement; the chain is exhausted, nobody is paged any more",
-            None,
-        ),
-        row(
-            "the expiry is next",
-            SILENT,
-            acknowledged,
-            "10:20",
-            "resolution; then the acknowledgement expires",
-            Some("10:35"),
-        ),
-        row(
-            "a step for unresolved tickets is next",
-            PLAIN,
-            acknowledged,
-            "10:20",
-            "resolution; next: director",
-            Some("10:45"),
-        ),
-        row(
-            "an update is due first",
-            "level: High, updateInterval: 40m",
-            acknowledged,
-            "10:20",
-            "resolution; next: director; before that a status update is due",
-            Some("10:40"),
-        ),
-        row(
-            "an update is overdue",
-            "level: High, updateInterval: 10m",
-            acknowledged,
-            "10:20",
-            "resolution; next: director; a status update is overdue since 2026-03-02T10:10:00Z",
-            Some("10:45"),
-        ),
-        row(
-            "recorded only",
-            "level: High, paging: RecordOnly",
-            |_| {},
-            "10:20",
-            "acknowledgement; this severity is recorded, not paged",
-            None,
-        ),
-        row(
-            "a closure waits",
-            PLAIN,
-            closed_early,
-            "10:20",
-            "resolution; next: director. Not closed as Completed yet: `spec.resolution` must be present.",
-            Some("10:45"),
-        ),
-        row(
-            "resolved, closed by people",
-            PLAIN,
-            resolved,
-            "10:20",
-            "closure (`spec.closure`)",
-            None,
-        ),
-        row(
-            "resolved, closing by itself",
-            "level: High, closeAfter: 1h",
-            resolved,
-            "10:20",
-            "closing by itself",
-            Some("11:05"),
-        ),
-        row(
-            "validation without an end",
-            "level: High, validation: {required: true}",
-            resolved,
-            "10:20",
-            "the reporter's word on the resolution (`spec.validation`)",
-            None,
-        ),
-        row(
-            "validation with an end",
-            "level: High, validation: {required: true, closeAfter: 2h}",
-            resolved,
-            "10:20",
-            "the reporter's word on the resolution (`spec.validation`); then it closes by itself",
-            Some("12:05"),
-        ),
-        row(
-            "validated",
-            "level: High, closeAfter: 1h, validation: {required: true, closeAfter: 2h}",
-            |model| {
-                resolve(model, "10:05");
-                model.edit_at(at("10:10"), "validation", |spec| {
-                    spec.validation = Some(Validation {
-                        result: ValidationResult::Accepted,
-                        by: "carol".into(),
-                        ..Validation::default()
-                    });
+const ROWS: &[Row] = &[
+    (
+        "a page is next",
+        SILENT,
+        |_| {},
+        "10:12",
+        "acknowledgement; next: manager",
+        Some("10:15"),
+    ),
+    (
+        "a repeat is next",
+        SILENT,
+        |_| {},
+        "10:01",
+        "acknowledgement; next: on-call, repeat 1",
+        Some("10:05"),
+    ),
+    (
+        "exhaustion is next",
+        SILENT,
+        |_| {},
+        "11:51",
+        "acknowledgement; next: the chain is exhausted",
+        Some("11:55"),
+    ),
+    (
+        "exhausted",
+        SILENT,
+        |_| {},
+        "12:00",
+        "acknowledgement; the chain is exhausted, nobody is paged any more",
+        None,
+    ),
+    (
+        "the expiry is next",
+        SILENT,
+        acknowledged,
+        "10:20",
+        "resolution; then the acknowledgement expires",
+        Some("10:35"),
+    ),
+    (
+        "a step for unresolved tickets is next",
+        PLAIN,
+        acknowledged,
+        "10:20",
+        "resolution; next: director",
+        Some("10:45"),
+    ),
+    (
+        "an update is due first",
+        "level: High, updateInterval: 40m",
+        acknowledged,
+        "10:20",
+        "resolution; next: director; before that a status update is due",
+        Some("10:40"),
+    ),
+    (
+        "an update is overdue",
+        "level: High, updateInterval: 10m",
+        acknowledged,
+        "10:20",
+        "resolution; next: director; a status update is overdue since 2026-03-02T10:10:00Z",
+        Some("10:45"),
+    ),
+    (
+        "recorded only",
+        "level: High, paging: RecordOnly",
+        |_| {},
+        "10:20",
+        "acknowledgement; this severity is recorded, not paged",
+        None,
+    ),
+    (
+        "a closure waits",
+        PLAIN,
+        closed_early,
+        "10:20",
+        "resolution; next: director. Not closed as Completed yet: `spec.resolution` must be present.",
+        Some("10:45"),
+    ),
+    (
+        "resolved, closed by people",
+        PLAIN,
+        resolved,
+        "10:20",
+        "closure (`spec.closure`)",
+        None,
+    ),
+    (
+        "resolved, closing by itself",
+        "level: High, closeAfter: 1h",
+        resolved,
+        "10:20",
+        "closing by itself",
+        Some("11:05"),
+    ),
+    (
+        "validation without an end",
+        "level: High, validation: {required: true}",
+        resolved,
+        "10:20",
+        "the reporter's word on the resolution (`spec.validation`)",
+        None,
+    ),
+    (
+        "validation with an end",
+        "level: High, validation: {required: true, closeAfter: 2h}",
+        resolved,
+        "10:20",
+        "the reporter's word on the resolution (`spec.validation`); then it closes by itself",
+        Some("12:05"),
+    ),
+    (
+        "validated",
+        "level: High, closeAfter: 1h, validation: {required: true, closeAfter: 2h}",
+        |model| {
+            resolve(model, "10:05");
+            model.edit_at(at("10:10"), "validation", |spec| {
+                spec.validation = Some(Validation {
+                    result: ValidationResult::Accepted,
+                    by: "carol".into(),
+                    ..Validation::default()
                 });
-            },
-            "10:20",
-            "closing by itself",
-            Some("11:10"),
-        ),
-        row(
-            "no policy",
-            PLAIN,
-            |model| model.policies = std::sync::Arc::new(PolicyIndex::default()),
-            "10:20",
-            "a policy that applies; see condition PolicyResolved",
-            None,
-        ),
-    ]
-}
+            });
+        },
+        "10:20",
+        "closing by itself",
+        Some("11:10"),
+    ),
+    (
+        "no policy",
+        PLAIN,
+        |model| model.policies = std::sync::Arc::new(PolicyIndex::default()),
+        "10:20",
+        "a policy that applies; see condition PolicyResolved",
+        None,
+    ),
+];
 
 #[test]
 fn each_state_says_what_it_waits_for_and_until_when() {
-    for row in rows() {
+    for (name, row, facts, now, what, until) in ROWS {
         let text = EXAMPLE.replace(
             "level: High, responseTarget: 15m, acknowledgementTimeout: 30m",
-            row.row,
+            row,
         );
         let mut model = with_policy(&text);
-        (row.facts)(&mut model);
-        model.run_until(at(row.now));
+        facts(&mut model);
+        model.run_until(at(now));
         let line = model.status().waiting_for.unwrap_or_default();
-        let until = line.until.map(|time| time.0);
-        assert_eq!(
-            (line.what.as_str(), until),
-            (row.what, row.until.map(at)),
-            "{}",
-            row.name
-        );
+        let found = (line.what.as_str(), line.until.map(|time| time.0));
+        assert_eq!(found, (*what, until.map(at)), "{name}");
     }
 }
 
