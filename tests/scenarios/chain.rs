@@ -95,15 +95,17 @@ async fn revoking_and_reopening_start_new_rounds_with_fresh_ids() {
     stage.page("/alice", 1).await;
     stage.acknowledge("checkout").await;
     stage.until_phase("checkout", Phase::Acknowledged).await;
-    let round = async |number: i64, reason: StartReason| {
-        let started = |status: &TicketStatus| {
+    let started = async |number: i64, reason: StartReason| {
+        let begun = |status: &TicketStatus| {
             let escalation = status.escalation.as_ref();
             escalation
                 .is_some_and(|known| known.round == number && known.start_reason == Some(reason))
         };
         let what = format!("round {number}");
-        stage.until("checkout", &what, started).await;
-        // The round has begun in the status before its page leaves: what comes next could still stop it.
+        stage.until("checkout", &what, begun).await;
+    };
+    // A round has begun in the status before its page leaves: what comes next could still stop it.
+    let paged = async |number: i64| {
         stage
             .until_received(|ledger| pages_of_round(ledger, "/alice", number) == 1)
             .await;
@@ -111,17 +113,29 @@ async fn revoking_and_reopening_start_new_rounds_with_fresh_ids() {
     stage
         .fact("checkout", json!({"acknowledgement": null}))
         .await;
-    round(2, StartReason::Revoked).await;
+    started(2, StartReason::Revoked).await;
+    paged(2).await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
     stage.until_phase("checkout", Phase::Resolved).await;
     stage.fact("checkout", json!({"resolution": null})).await;
-    round(3, StartReason::Reopened).await;
+    started(3, StartReason::Reopened).await;
+    paged(3).await;
     stage
         .fact("checkout", json!({"severity": "Critical"}))
         .await;
-    round(4, StartReason::SeverityRaised).await;
+    started(4, StartReason::SeverityRaised).await;
+    // Whoever was reached within the last two minutes is told of the new severity instead of paged again.
+    stage
+        .until_received(|ledger| {
+            let mut notices = ledger.for_path("/alice");
+            notices.any(|got| {
+                got.json()
+                    .is_ok_and(|body| body["data"]["kind"] == "SeverityNow")
+            })
+        })
+        .await;
     let got = stage.receiver.pages();
     let mut ids: Vec<_> = got.iter().map(|page| page.id().to_owned()).collect();
     ids.sort();
