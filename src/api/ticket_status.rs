@@ -304,7 +304,7 @@ pub struct Communication {
     /// When the next one is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_update_due_time: Option<Time>,
-    /// When the reminder before it is due; absent = given. Progress, kept for decisions after a restart.
+    /// When the reminder before it is due, holds not counted; absent = given. Progress, kept for decisions after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminder_time: Option<Time>,
     /// What the interval counts from: the newest of submission, update and reopening. Progress, kept for decisions

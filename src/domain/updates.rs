@@ -2,7 +2,7 @@
 //!
 //! Rules: `api.md` section 2 (`spec.update`, `status.communication`), section 3 (`updateInterval`: from the newest of
 //! submission, update, reopening; reminder at 80 %, then condition `UpdateOverdue`). Both deadlines are written, so that
-//! a hold can put them off and a restart finds them.
+//! a restart finds them; a hold puts off the due time alone, and the reminder keeps its distance from it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -88,8 +88,10 @@ fn cadence(draft: &mut Draft<'_>) {
     let Some(due) = communication.next_update_due_time else {
         return;
     };
-    // A hold freezes the cadence and puts both deadlines off when it ends.
-    let now = draft.now;
+    // A hold freezes the cadence; its end puts the due time off, and the reminder with it.
+    let holding = draft.status.holding.as_ref();
+    let held = holding.and_then(|holding| holding.since_time);
+    let now = held.map_or(draft.now, |since| since.0);
     if now >= due.0 {
         overdue(draft, due.0);
         return;
@@ -98,10 +100,14 @@ fn cadence(draft: &mut Draft<'_>) {
         let message = format!("The next status update is due at {}.", due.0);
         draft.condition(UPDATE_OVERDUE, false, "InTime", &message);
     }
+    if held.is_some() {
+        return;
+    }
     draft.wake(due.0, Waiting::Deadline);
+    let put_off = put_off(row, &communication);
     match communication.reminder_time {
-        Some(time) if now >= time.0 => remind(draft, due.0),
-        Some(time) => draft.wake(time.0, Waiting::Deadline),
+        Some(time) if now >= super::draft::after(time.0, put_off) => remind(draft, due.0),
+        Some(time) => draft.wake(super::draft::after(time.0, put_off), Waiting::Deadline),
         None => {}
     }
 }
