@@ -46,6 +46,8 @@ pub struct Stage<'a> {
     pub namespace: String,
     /// Where pages arrive.
     pub receiver: Receiver,
+    /// Further flags of the operator.
+    pub flags: Vec<String>,
     /// The operator, once it was started.
     pub operator: Option<Operator>,
 }
@@ -80,6 +82,7 @@ impl<'a> Stage<'a> {
             namespace: namespace(&client, prefix).await.unwrap(),
             client,
             receiver: Receiver::start().await.unwrap(),
+            flags: Vec::new(),
             operator: None,
         };
         stage.secret("pager", json!({"signingKey": KEY})).await;
@@ -188,11 +191,12 @@ impl<'a> Stage<'a> {
     /// Starts an operator as a user, without waiting for it.
     pub fn spawn(&mut self, user: &str) {
         let log = format!("operator-{}.log", self.namespace);
+        let logged = vec!["--log-level".into(), "info,firebell=debug".into()];
         let options = Options {
             binary: binary(),
             kubeconfig: self.plane.user_kubeconfig(user, &[]).unwrap(),
             namespaces: vec![self.namespace.clone()],
-            flags: vec!["--log-level".into(), "info,firebell=debug".into()],
+            flags: [logged, self.flags.clone()].concat(),
             log: self.plane.folder().join(log),
         };
         self.operator = Some(Operator::spawn(&options).unwrap());

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::world::{acknowledge, at, close, example, resolve};
-use firebell::api::{ClosureReason, DeliveryState, EscalationRequest, TicketStatus};
+use firebell::api::{
+    ClosureReason, DeliveryState, EscalationRequest, Severity, Signal, SignalState, TicketStatus,
+};
 use firebell::testkit::model::{Answer, Fault, Model};
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,7 +28,7 @@ const fn scenario(
     Scenario { name, build, quiet }
 }
 
-const SCENARIOS: [Scenario; 9] = [
+const SCENARIOS: [Scenario; 11] = [
     scenario("nobody answers", None, example),
     scenario(
         "acknowledged between steps",
@@ -92,6 +94,39 @@ const SCENARIOS: [Scenario; 9] = [
     scenario("slow receiver", None, || {
         let mut model = example();
         model.answer = Box::new(|_| Answer::TakesAfter(SignedDuration::from_millis(1500)));
+        model
+    }),
+    scenario("the source is quiet and fires again, twice", None, || {
+        let mut model = example();
+        for (clock, state) in [
+            ("10:01", SignalState::Firing),
+            ("10:13", SignalState::Resolved),
+            ("10:16", SignalState::Firing),
+            ("10:20", SignalState::Resolved),
+            ("10:40", SignalState::Firing),
+        ] {
+            model.edit_at(at(clock), "signal", move |spec| {
+                let (severity, time) = (None, None);
+                spec.signal = Some(Signal {
+                    state,
+                    severity,
+                    time,
+                });
+            });
+        }
+        model
+    }),
+    scenario("severity raised, lowered and raised", None, || {
+        let mut model = example();
+        for (clock, level) in [
+            ("10:01", Severity::Critical),
+            ("10:08", Severity::High),
+            ("10:20", Severity::Critical),
+        ] {
+            model.edit_at(at(clock), "severity", move |spec| {
+                spec.severity = Some(level);
+            });
+        }
         model
     }),
 ];
