@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 /// One step, and a row of severity High with these fields more.
-fn policy(stage: &Stage<'_>, row: Value) -> Value {
+fn policy(stage: &Stage<'_>, row: &Value) -> Value {
     let mut policy = stage.short_policy("10m", 1);
     let fields = policy["severities"][0].as_object_mut().unwrap();
     fields.extend(row.as_object().unwrap().clone());
@@ -14,7 +14,7 @@ fn policy(stage: &Stage<'_>, row: Value) -> Value {
 }
 
 /// A ticket that paged alice, on a policy with such a row.
-async fn opened(prefix: &str, row: Value) -> Stage<'static> {
+async fn opened(prefix: &str, row: &Value) -> Stage<'static> {
     let stage = Stage::running(prefix).await;
     stage.apply_policy("gold", policy(&stage, row)).await;
     stage.create_ticket("checkout").await;
@@ -34,7 +34,7 @@ fn between(from: Option<firebell::api::Time>, to: Option<firebell::api::Time>) -
 #[tokio::test]
 async fn a_source_that_stays_quiet_resolves_the_ticket_and_one_that_fires_again_reopens_it() {
     let stage = Stage::running("signal").await;
-    let mut policy = policy(&stage, json!({}));
+    let mut policy = policy(&stage, &json!({}));
     policy["signal"] = json!({"onResolved": "Resolve", "resolveAfter": "2s"});
     stage.apply_policy("gold", policy).await;
     let more = json!({"signal": {"state": "Firing"}});
@@ -65,7 +65,7 @@ async fn a_source_that_stays_quiet_resolves_the_ticket_and_one_that_fires_again_
 
 #[tokio::test]
 async fn an_acknowledgement_that_runs_out_starts_the_chain_again() {
-    let stage = opened("expiry", json!({"acknowledgementTimeout": "3s"})).await;
+    let stage = opened("expiry", &json!({"acknowledgementTimeout": "3s"})).await;
     stage.acknowledge("checkout").await;
     stage.until_phase("checkout", Phase::Acknowledged).await;
     stage
@@ -79,7 +79,7 @@ async fn an_acknowledgement_that_runs_out_starts_the_chain_again() {
 #[tokio::test]
 async fn without_the_customers_word_a_resolved_ticket_closes_by_itself() {
     let row = json!({"validation": {"required": true, "closeAfter": "3s"}});
-    let stage = opened("silence", row).await;
+    let stage = opened("silence", &row).await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
@@ -96,7 +96,7 @@ async fn without_the_customers_word_a_resolved_ticket_closes_by_itself() {
 
 #[tokio::test]
 async fn a_resolved_ticket_closes_by_itself_after_the_policys_time() {
-    let stage = opened("close", json!({"closeAfter": "3s"})).await;
+    let stage = opened("close", &json!({"closeAfter": "3s"})).await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
@@ -108,7 +108,7 @@ async fn a_resolved_ticket_closes_by_itself_after_the_policys_time() {
 
 #[tokio::test]
 async fn a_rejection_reopens_and_pages_again() {
-    let stage = opened("reject", json!({"validation": {"required": true}})).await;
+    let stage = opened("reject", &json!({"validation": {"required": true}})).await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
@@ -125,7 +125,7 @@ async fn a_rejection_reopens_and_pages_again() {
 
 #[tokio::test]
 async fn a_duplicate_closes_is_counted_and_comes_back() {
-    let stage = opened("duplicate", json!({})).await;
+    let stage = opened("duplicate", &json!({})).await;
     stage.create_ticket("again").await;
     stage.page("/alice", 2).await;
     stage
@@ -157,7 +157,7 @@ async fn a_closed_ticket_is_archived_after_its_time_and_then_immutable() {
     let mut stage = Stage::set("archive").await;
     stage.flags = vec!["--archive-after".into(), "2s".into()];
     stage.start().await;
-    stage.apply_policy("gold", policy(&stage, json!({}))).await;
+    stage.apply_policy("gold", policy(&stage, &json!({}))).await;
     stage.create_ticket("checkout").await;
     stage.page("/alice", 1).await;
     let closure = json!({"closure": {"by": "alice", "reason": "Cancelled"}});
