@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "decisions/bounds.rs"]
+mod bounds;
 #[path = "decisions/crashes.rs"]
 mod crashes;
 #[path = "decisions/edge/mod.rs"]

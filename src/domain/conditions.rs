@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::timeline::{cut, is_cut_of};
 use crate::api::{Condition, ConditionStatus, Time};
 
 /// Sets a condition; its transition time changes only with its status.
@@ -17,10 +18,11 @@ pub fn set(
     } else {
         ConditionStatus::False
     };
-    let message = super::timeline::cut(message, 512);
+    let message = cut(message, 512);
     if let Some(known) = conditions.iter_mut().find(|known| known.type_ == type_) {
-        let unchanged =
-            known.status == status && known.reason == reason && known.message == message;
+        // A text that was shortened to make room stays so, or it would be written anew at each look.
+        let says_so = known.message == message || is_cut_of(&known.message, &message);
+        let unchanged = known.status == status && known.reason == reason && says_so;
         if unchanged {
             return;
         }

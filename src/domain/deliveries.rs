@@ -1,7 +1,7 @@
 //! `status.deliveries`: what is armed or under way outside the chain's own arm, and what became of it.
 //!
 //! Rules: `delivery.md` section 1 (Sending and Armed are sent again after a start), `api.md` section 5 "Delivery
-//! failed for good". One entry per (step or kind, target), the newest; at most 64.
+//! failed for good". One entry per (step or kind, target), the newest; `bounds` says how many.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,8 +12,6 @@ use super::next::Waiting;
 use super::{escalation, raised, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
 
-/// Entries kept.
-const LIMIT: usize = 64;
 /// Results of notices wait this long for the next write.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(2);
 /// On the last step a budget that ended is renewed after this time.
@@ -88,13 +86,6 @@ pub fn put(status: &mut TicketStatus, record: DeliveryRecord) {
     };
     status.deliveries.retain(|known| !same(known));
     status.deliveries.push(record);
-    while status.deliveries.len() > LIMIT {
-        let finished = status
-            .deliveries
-            .iter()
-            .position(|known| !open(known.state));
-        status.deliveries.remove(finished.unwrap_or(0));
-    }
 }
 
 /// What an entry is a delivery of.

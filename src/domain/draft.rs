@@ -14,8 +14,8 @@ use super::people::People;
 use super::policy::ValidPolicy;
 use super::timetable::Chain;
 use super::{
-    advice, archiving, conditions, deliveries, escalation, handover, lifecycle, opening, pinning,
-    targets, timeline, underway, updates, waiting,
+    advice, archiving, bounds, conditions, deliveries, escalation, handover, lifecycle, opening,
+    pinning, targets, timeline, underway, updates, waiting,
 };
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
 
@@ -308,6 +308,24 @@ fn apply_rules(draft: &mut Draft<'_>) {
     waiting::apply(draft);
 }
 
+/// Cuts the status to its bounds, and tells of deliveries that nobody follows any more.
+fn make_fit(draft: &mut Draft<'_>) {
+    for gone in bounds::fit(&mut draft.status) {
+        let what = gone.step.or(gone.kind).unwrap_or_default();
+        let note = format!(
+            "Whether \"{what}\" of round {} reached {} is no longer followed: more is under way than a status holds. Ask them.",
+            gone.round, gone.target
+        );
+        draft.transitions.push(Transition {
+            key: format!("DeliveryUnknown-{}", gone.id),
+            warning: true,
+            reason: "DeliveryUnknown",
+            action: "DeliveryUnknown".to_owned(),
+            note,
+        });
+    }
+}
+
 fn answer(mut draft: Draft<'_>) -> Next {
     let facts_changed = draft.status != *draft.written();
     deliveries::settle(&mut draft);
@@ -319,6 +337,7 @@ fn answer(mut draft: Draft<'_>) -> Next {
     if changed && !may_wait {
         escalation::settle_skips(&mut draft);
         draft.status.observed_generation = draft.ticket().metadata.generation;
+        make_fit(&mut draft);
         return Next::Commit(StatusPatch {
             status: Box::new(draft.status),
             transitions: draft.transitions,

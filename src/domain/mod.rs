@@ -19,6 +19,7 @@ pub mod timetable;
 mod acknowledgement;
 mod advice;
 mod archiving;
+mod bounds;
 mod closing;
 mod conditions;
 mod deliveries;

@@ -11,16 +11,41 @@ pub const RING: usize = 30;
 /// Longest message in bytes.
 pub const MESSAGE_BYTES: usize = 120;
 
-/// Cuts a text to at most `limit` bytes on a character boundary, with an ellipsis where something is missing.
+/// What stands at the end of a text that was cut.
+const ELLIPSIS: char = '…';
+
+/// Cuts a text between two characters so that it takes at most `limit` bytes once it is written, with an ellipsis where
+/// something is missing.
 pub fn cut(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
+    if text.chars().map(written).sum::<usize>() <= limit {
         return text.to_owned();
     }
-    let mut end = limit.saturating_sub('…'.len_utf8());
-    while end > 0 && !text.is_char_boundary(end) {
-        end -= 1;
+    let Some(room) = limit.checked_sub(ELLIPSIS.len_utf8()) else {
+        return String::new();
+    };
+    let mut used = 0;
+    let kept = text.chars().take_while(|c| {
+        used += written(*c);
+        used <= room
+    });
+    kept.chain([ELLIPSIS]).collect()
+}
+
+/// Whether `short` is what is left of `text` after a cut, however deep.
+pub fn is_cut_of(short: &str, text: &str) -> bool {
+    short
+        .strip_suffix(ELLIPSIS)
+        .is_some_and(|start| text.starts_with(start))
+}
+
+/// The bytes of a character in JSON as the API server writes it.
+fn written(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        c if c < ' ' => 6,
+        c => c.len_utf8(),
     }
-    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 /// Adds an entry; folds it into an equal newest one; drops the oldest that is no stage change when the ring is full.
@@ -56,12 +81,17 @@ pub fn record(
             .position(|entry| !is_stage(&entry.kind))
             .unwrap_or(0);
         status.timeline.remove(victim);
-        status.timeline_dropped = Some(status.timeline_dropped.unwrap_or(0) + 1);
+        count_dropped(status);
     }
 }
 
+/// Counts an entry that had to go.
+pub fn count_dropped(status: &mut TicketStatus) {
+    status.timeline_dropped = Some(status.timeline_dropped.unwrap_or(0).saturating_add(1));
+}
+
 /// Stage changes are the last to go.
-fn is_stage(kind: &str) -> bool {
+pub fn is_stage(kind: &str) -> bool {
     [
         "Opened",
         "Acknowledged",

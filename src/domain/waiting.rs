@@ -10,9 +10,15 @@ use super::{closing, conditions};
 use crate::api::condition_type::CLOSURE_BLOCKED;
 use crate::api::{EscalationState, Phase, Time, WaitingFor};
 
+/// Longest line in bytes.
+const LINE: usize = 256;
+
 /// Writes the line.
 pub fn apply(draft: &mut Draft<'_>) {
-    draft.status.waiting_for = line(draft).map(|(what, until)| WaitingFor { what, until });
+    draft.status.waiting_for = line(draft).map(|(what, until)| WaitingFor {
+        what: cut(&what, LINE),
+        until,
+    });
 }
 
 /// What the ticket waits for in words, and until when at the latest; `None` = nothing any more, or nothing is known yet.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod certificates;
 pub mod controlplane;
 mod eventually;
+pub mod extremes;
 pub mod model;
 pub mod operator;
 pub mod process;
