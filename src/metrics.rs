@@ -101,6 +101,7 @@ pub struct Metrics {
     deliveries: Family<DeliveryLabels, Counter>,
     tickets: Family<TicketLabels, Gauge>,
     tickets_without_policy: Gauge,
+    tickets_deleted: Counter,
     status_writes: Family<OutcomeLabels, Counter>,
     watch_errors: Family<KindLabels, Counter>,
     undecodable: Family<KindLabels, Gauge>,
@@ -124,6 +125,7 @@ impl Default for Metrics {
             deliveries: Family::default(),
             tickets: Family::default(),
             tickets_without_policy: Gauge::default(),
+            tickets_deleted: Counter::default(),
             status_writes: Family::default(),
             watch_errors: Family::default(),
             undecodable: Family::default(),
@@ -169,6 +171,11 @@ impl Metrics {
             "tickets_without_policy",
             "Tickets no policy applies to",
             self.tickets_without_policy.clone(),
+        );
+        to.register(
+            "tickets_deleted",
+            "Archived tickets deleted because their retention was over",
+            self.tickets_deleted.clone(),
         );
         to.register(
             "status_writes",
@@ -263,6 +270,11 @@ impl Metrics {
                 .set(count);
         }
         self.tickets_without_policy.set(without_policy);
+    }
+
+    /// Counts an archived ticket that was deleted.
+    pub fn ticket_deleted(&self) {
+        self.tickets_deleted.inc();
     }
 
     /// Counts an error of a watch.

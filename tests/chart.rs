@@ -104,7 +104,7 @@ const POLICIES: [(&str, &str); 4] = [
     ("events.k8s.io/events", "create"),
 ];
 const TICKETS: [(&str, &str); 3] = [
-    ("firebell.dev/tickets", "get list watch"),
+    ("firebell.dev/tickets", "get list watch delete"),
     ("firebell.dev/tickets/status", "patch"),
     ("apps/controllerrevisions", "get list watch create delete"),
 ];

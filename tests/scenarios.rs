@@ -16,3 +16,5 @@ mod lifecycle;
 mod notices;
 #[path = "scenarios/policies.rs"]
 mod policies;
+#[path = "scenarios/retention.rs"]
+mod retention;

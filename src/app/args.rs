@@ -70,6 +70,9 @@ pub struct RunArgs {
     /// How long a closed ticket stays editable before it is archived.
     #[arg(long, env = "FIREBELL_ARCHIVE_AFTER", default_value = "24h")]
     pub archive_after: Duration,
+    /// How often archived tickets are looked through for those whose policy's `retention` is over; at least 1s.
+    #[arg(long, env = "FIREBELL_RETENTION_EVERY", default_value = "1h")]
+    pub retention_every: Duration,
 }
 
 impl RunArgs {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::SignedDuration;
@@ -29,6 +30,7 @@ use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
 use crate::controller::gate::Gate;
 use crate::controller::policy::{PolicyDesk, Tally};
+use crate::controller::retention::Retention;
 use crate::controller::sinks::{PolicySink, RevisionSink, Shared, TicketSink};
 use crate::controller::streams::{Selection, Sink, follow};
 use crate::controller::ticket::TicketDesk;
@@ -43,6 +45,8 @@ use crate::serve::Health;
 
 /// Writes of statuses on their way to the API server at once.
 const WRITES: usize = 24;
+/// Archived tickets of one page.
+const RETENTION_PAGE: u32 = 500;
 
 /// What every part stands on.
 #[derive(Clone)]
@@ -65,6 +69,7 @@ pub struct Operator {
     events: Events,
     tally: Tally,
     queues: Queues,
+    retention: (Retention, Duration),
 }
 
 /// The far ends of the operator's queues.
@@ -114,6 +119,7 @@ impl Operator {
             base.clock.clone(),
             base.metrics.clone(),
         ));
+        let retention = retention(args, &base, &view);
         let tally = Tally::default();
         let writer = StatusWriter {
             client: base.client.clone(),
@@ -132,6 +138,7 @@ impl Operator {
             events,
             tally,
             queues,
+            retention,
         })
     }
 
@@ -150,6 +157,7 @@ impl Operator {
             policies,
             tally,
             queues,
+            retention: (retention, every),
             ..
         } = self;
         let Base {
@@ -167,6 +175,7 @@ impl Operator {
         standing.spawn("tally", counting);
         let collecting = tasks::collect_revisions(client.clone(), view, clock.clone());
         standing.spawn("revisions", collecting);
+        standing.spawn("retention", retention.run(every));
         let engine = Engine {
             clock,
             metrics: metrics.clone(),
@@ -235,6 +244,21 @@ fn policy_desk(
         tally: tally.clone(),
         secrets: Mutex::default(),
     })
+}
+
+/// What deletes archived tickets, and how often.
+fn retention(args: &RunArgs, base: &Base, view: &Arc<View>) -> (Retention, Duration) {
+    let view = view.clone();
+    let retention = Retention {
+        client: base.client.clone(),
+        scopes: scopes(&args.namespaces),
+        policies: Box::new(move || view.policies.index()),
+        clock: Arc::new(base.clock.clone()),
+        metrics: base.metrics.clone(),
+        page: RETENTION_PAGE,
+    };
+    let every = u64::try_from(args.retention_every.as_millis()).unwrap_or(0);
+    (retention, Duration::from_millis(every.max(1000)))
 }
 
 /// The outbox with its ways out.

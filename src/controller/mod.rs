@@ -19,6 +19,7 @@ pub mod policies;
 pub mod policy;
 pub mod policy_status;
 pub mod preflight;
+pub mod retention;
 pub mod revisions;
 pub mod schedule;
 pub mod sinks;

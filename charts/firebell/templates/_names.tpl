@@ -38,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "firebell.ticketRules" -}}
 - apiGroups: [firebell.dev]
   resources: [tickets]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, delete]
 - apiGroups: [firebell.dev]
   resources: [tickets/status]
   verbs: [patch]
