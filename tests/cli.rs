@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use firebell::api::{ClosureReason, Ticket, Via};
-use firebell::testkit::stage::Stage;
+use firebell::testkit::eventually;
+use firebell::testkit::stage::{LIMIT, Stage};
 use kube::Api;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
@@ -197,6 +198,129 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
     assert!(error.contains("the API server refuses it"), "{error}");
     let error = refused(Path::new("/nowhere/kubeconfig"), &["list"]).await;
     assert!(error.contains("no cluster to talk to"), "{error}");
+}
+
+/// A manager who may read policies, and nothing else.
+async fn reader_of_policies(stage: &Stage<'_>, name: &str) -> PathBuf {
+    let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "reader"},
+         "rules": [{"apiGroups": ["firebell.dev"], "resources": ["escalationpolicies"], "verbs": ["get", "list"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "reader"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}]},
+    ]});
+    stage.apply(&rights.to_string()).await;
+    let policies = "firebell.dev/escalationpolicies";
+    let granted = async || {
+        let may = stage.may(name, "list", policies, &stage.namespace).await;
+        may.then_some(())
+    };
+    eventually("the rights count", LIMIT, granted)
+        .await
+        .unwrap();
+    stage.plane.user_kubeconfig(name, &[]).unwrap()
+}
+
+fn policy(name: &str, contact: &str) -> String {
+    format!(
+        "apiVersion: firebell.dev/v1alpha1
+kind: EscalationPolicy
+metadata: {{name: {name}}}
+spec:
+  connectors: [{{name: hook, type: Webhook, address: \"https://pager.example.com/\"}}]
+  contacts:
+  - {{name: alice, reach: [{{connector: hook}}]}}
+  - {{name: bob, reach: [{{connector: hook}}]}}
+  rotas:
+  - {{name: first, timeZone: Europe/Berlin, start: 2026-01-05T09:00, shift: {{days: 7}}, members: [alice, bob]}}
+  overrides:
+  - {{name: swap, rota: first, member: bob, fromTime: 2026-01-06T12:00:00Z, untilTime: 2026-01-06T15:00:00Z, by: alice}}
+  steps:
+  - {{name: on-call, notify: [{{rota: first}}]}}
+  - {{name: second, after: 10m, severities: [Critical], notify: [{{contact: {contact}}}]}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oncall_names_whom_each_step_pages_to_a_reader_of_policies_in_the_zone_of_the_reader() {
+    let stage = Stage::set("cli").await;
+    let carol = reader_of_policies(&stage, "carol").await;
+    stage.apply(&policy("gold", "bob")).await;
+    let ask = async |zone: &str, args: &[&str]| {
+        let output = tokio::process::Command::new(PLUGIN)
+            .args(["oncall", "-n", &stage.namespace])
+            .args(args)
+            .env("KUBECONFIG", &carol)
+            .env("TZ", zone)
+            .output()
+            .await
+            .unwrap();
+        let (out, error) = texts(&output);
+        assert!(output.status.success(), "{args:?}: {out}{error}");
+        let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        out.lines().map(squeezed).collect::<Vec<_>>()
+    };
+    let at = ["gold", "--severity", "critical", "--at", "2026-01-06T08:00"];
+    let expected = [
+        "At 2026-01-06 08:00 EST (America/New_York):",
+        "POLICY SEVERITY STEP WHO VIA UNTIL THEN",
+        "gold Critical on-call bob rota first, override by alice until 2026-01-06 10:00 EST 2026-01-06 10:00 EST alice",
+        "gold Critical second bob - - -",
+    ];
+    assert_eq!(ask("America/New_York", &at).await, expected);
+    let expected = [
+        "At 2026-01-12 08:00 UTC (UTC):",
+        "POLICY SEVERITY STEP WHO VIA UNTIL THEN",
+        "gold High on-call bob rota first 2026-01-19 08:00 UTC alice",
+    ];
+    let at = ["--severity", "High", "--at", "2026-01-12T08:00:00Z"];
+    assert_eq!(ask("UTC", &at).await, expected);
+    let now = ask("UTC", &[]).await;
+    let rows = |level: &str| now.iter().filter(|line| line.contains(level)).count();
+    assert_eq!(
+        (rows("Critical"), rows("High"), rows("Low")),
+        (2, 1, 1),
+        "{now:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oncall_says_what_is_wrong_with_a_policy_a_name_a_time_or_the_rights() {
+    let stage = Stage::set("cli").await;
+    let carol = reader_of_policies(&stage, "carol").await;
+    let bob = stage.plane.user_kubeconfig("bob", &[]).unwrap();
+    stage.apply(&policy("broken", "nobody")).await;
+    let n = stage.namespace.as_str();
+
+    let error = refused(&carol, &["oncall", "broken", "-n", n]).await;
+    for word in [
+        "\"broken\"",
+        "is not valid",
+        "spec.steps[1].notify[0]",
+        "\"nobody\"",
+    ] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    let listed = said(&carol, &["oncall", "-n", n]).await;
+    assert!(listed.contains("Policy broken is not valid"), "{listed}");
+    let error = refused(&carol, &["oncall", "absent", "-n", n]).await;
+    let told = format!("there is no policy \"absent\" in namespace \"{n}\"");
+    assert!(error.contains(&told), "{error}");
+    for args in [vec!["oncall", "-n", n], vec!["oncall", "broken", "-n", n]] {
+        let error = refused(&bob, &args).await;
+        assert!(error.contains("you may not do that"), "{args:?}: {error}");
+    }
+    let odd = call(&carol, &["oncall", "-n", n, "--at", "tomorrow"]).await;
+    assert_eq!(odd.status.code(), Some(2));
+    let error = texts(&odd).1;
+    for word in [
+        "tomorrow",
+        "--at",
+        "must be a time such as 2026-01-05T09:00",
+    ] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,8 +20,32 @@ pub enum CliError {
         /// Where it was looked for.
         namespace: String,
     },
+    /// The policy is not there.
+    #[error(
+        "there is no policy \"{name}\" in namespace \"{namespace}\"; `kubectl get escalationpolicies -A` shows all"
+    )]
+    NoSuchPolicy {
+        /// Its name.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// The policy has errors.
+    #[error(
+        "policy \"{name}\" in namespace \"{namespace}\" is not valid, so it cannot say who is on call:\n{findings}{running}"
+    )]
+    InvalidPolicy {
+        /// Its name.
+        name: String,
+        /// Its namespace.
+        namespace: String,
+        /// What is wrong, a line each.
+        findings: String,
+        /// What tickets run on meanwhile.
+        running: String,
+    },
     /// The kinds of Firebell are not installed.
-    #[error("this cluster does not know tickets: install the CRDs of Firebell first")]
+    #[error("this cluster does not know the kinds of Firebell: install its CRDs first")]
     NotInstalled,
     /// RBAC says no.
     #[error("you may not do that: {0}; ask for a Role that allows it")]
@@ -38,6 +62,14 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// Sorts an error of a call about the policy `name` (empty for a list).
+    pub fn of_policy(error: &kube::Error, name: &str, namespace: &str) -> Self {
+        match Self::of(error, name, namespace) {
+            Self::NoSuchTicket { name, namespace } => Self::NoSuchPolicy { name, namespace },
+            other => other,
+        }
+    }
+
     /// Sorts an error of a call about the ticket `name` (empty for a list).
     pub fn of(error: &kube::Error, name: &str, namespace: &str) -> Self {
         let kube::Error::Api(status) = error else {
@@ -47,7 +79,7 @@ impl CliError {
         match status.code {
             401 => Self::Unauthorized(says),
             403 => Self::Forbidden(says),
-            404 if names_a_ticket(status) => Self::NoSuchTicket {
+            404 if names_an_object(status) => Self::NoSuchTicket {
                 name: name.to_owned(),
                 namespace: namespace.to_owned(),
             },
@@ -58,7 +90,7 @@ impl CliError {
 }
 
 /// A path that the server does not know is answered 404 too, without naming an object.
-fn names_a_ticket(status: &kube::core::Status) -> bool {
+fn names_an_object(status: &kube::core::Status) -> bool {
     status
         .details
         .as_ref()

@@ -5,6 +5,7 @@
 
 mod block;
 mod error;
+mod oncall;
 mod reach;
 mod show;
 mod table;
@@ -13,13 +14,15 @@ mod words;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 pub use error::CliError;
 
 use block::Block;
+use oncall::Question;
 use reach::Cluster;
 
-/// Look at tickets, acknowledge, resolve and close them.
+/// Look at tickets, acknowledge, resolve and close them; see who is on call.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl firebell", bin_name = "kubectl firebell", version)]
 pub struct Command {
@@ -42,6 +45,17 @@ enum Verb {
     Show {
         /// Name of the ticket.
         name: String,
+    },
+    /// Show who is on call: whom each step pages, until when, and who comes then.
+    Oncall {
+        /// Name of the policy; default: all of the namespace.
+        policy: Option<String>,
+        /// One severity only.
+        #[arg(long, ignore_case = true, value_parser = PossibleValuesParser::new(oncall::SEVERITIES))]
+        severity: Option<String>,
+        /// The moment, such as 2026-01-05T09:00 (your own time zone) or 2026-01-05T09:00:00Z; default: now.
+        #[arg(long, value_name = "TIME", value_parser = oncall::own_moment)]
+        at: Option<Timestamp>,
     },
     /// Acknowledge: you look after it. Stops the steps that wait for that.
     Ack {
@@ -103,6 +117,21 @@ pub async fn run(command: Command) -> Result<String, CliError> {
         Verb::Show { name } => {
             let ticket = cluster.get(&name).await?;
             Ok(show::render(&ticket, Timestamp::now()))
+        }
+        Verb::Oncall {
+            policy,
+            severity,
+            at,
+        } => {
+            let question = Question {
+                severity: severity.as_deref().and_then(oncall::severity),
+                at: at.unwrap_or_else(Timestamp::now),
+                zone: TimeZone::system(),
+            };
+            match policy {
+                Some(name) => oncall::one(&cluster.policy(&name).await?, &question),
+                None => Ok(oncall::all(&cluster.policies().await?, &question)),
+            }
         }
         Verb::Ack { name, note } => {
             declare(&cluster, &name, &Block::Acknowledgement { note }).await

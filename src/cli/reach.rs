@@ -7,7 +7,7 @@ use kube::{Api, Client, Config};
 use serde_json::Value;
 
 use super::error::CliError;
-use crate::api::Ticket;
+use crate::api::{EscalationPolicy, Ticket};
 
 /// Archived tickets are history: not listed. Matches tickets without a status too.
 const NOT_ARCHIVED: &str = "status.archived!=true";
@@ -24,6 +24,15 @@ pub struct Listed {
     /// Those that decode.
     pub tickets: Vec<Ticket>,
     /// `namespace/name` and the error of those that do not.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Policies as they came; one that cannot be read is told beside those that can.
+#[derive(Debug, Default)]
+pub struct Policies {
+    /// Those that decode.
+    pub policies: Vec<EscalationPolicy>,
+    /// Name and error of those that do not.
     pub unreadable: Vec<(String, String)>,
 }
 
@@ -79,6 +88,35 @@ impl Cluster {
         api.get(name)
             .await
             .map_err(|error| CliError::of(&error, name, &self.namespace))
+    }
+
+    /// One policy of the namespace.
+    pub async fn policy(&self, name: &str) -> Result<EscalationPolicy, CliError> {
+        let api: Api<EscalationPolicy> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.get(name)
+            .await
+            .map_err(|error| CliError::of_policy(&error, name, &self.namespace))
+    }
+
+    /// The policies of the namespace.
+    pub async fn policies(&self) -> Result<Policies, CliError> {
+        let api: Api<DeserializeGuard<EscalationPolicy>> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let found = api
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| CliError::of_policy(&error, "", &self.namespace))?;
+        let mut listed = Policies::default();
+        for guarded in found.items {
+            match guarded.0 {
+                Ok(policy) => listed.policies.push(policy),
+                Err(bad) => {
+                    let name = bad.metadata.name.unwrap_or_default();
+                    listed.unreadable.push((name, bad.error));
+                }
+            }
+        }
+        Ok(listed)
     }
 
     /// The user name by which the API server knows whoever runs this.

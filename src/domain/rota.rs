@@ -43,6 +43,8 @@ pub struct RotaOverride {
     pub from: Timestamp,
     /// Up to, not including, this instant.
     pub until: Timestamp,
+    /// User name of whoever arranged it.
+    pub by: String,
 }
 
 /// The rotas of a policy with their overrides.
@@ -94,7 +96,16 @@ impl RotaSet {
     /// Name of the contact who is on call; `None` = nobody, or no such rota.
     pub fn on_call(&self, rota: &str, at: Timestamp) -> Option<&str> {
         let found = self.rotas.get(rota)?;
-        self.overriding(rota, at).or_else(|| found.on_call(at))
+        self.instead(rota, at)
+            .map(|known| known.member.as_str())
+            .or_else(|| found.on_call(at))
+    }
+
+    /// The override that holds at an instant.
+    pub fn instead(&self, rota: &str, at: Timestamp) -> Option<&RotaOverride> {
+        let holds =
+            |known: &&RotaOverride| known.rota == rota && known.from <= at && at < known.until;
+        self.overrides.iter().rfind(holds)
     }
 
     /// The first moment after `after` at which somebody else, or nobody, is on call; `None` = never.
@@ -145,15 +156,6 @@ impl RotaSet {
             at = next;
         }
         gaps
-    }
-
-    fn overriding(&self, rota: &str, at: Timestamp) -> Option<&str> {
-        let holds =
-            |known: &&RotaOverride| known.rota == rota && known.from <= at && at < known.until;
-        self.overrides
-            .iter()
-            .rfind(holds)
-            .map(|known| known.member.as_str())
     }
 
     fn next_override_edge(&self, rota: &str, after: Timestamp) -> Option<Timestamp> {

@@ -38,6 +38,7 @@ pub(super) fn policy(spec: EscalationPolicySpec) -> Result<ValidPolicy, Vec<Find
         member: known.member.clone(),
         from: known.from_time.0,
         until: known.until_time.0,
+        by: known.by.clone(),
     });
     let rotas = RotaSet::new(rotas, overrides.collect());
     let steps = spec
