@@ -11,6 +11,8 @@ mod crashes;
 mod edge;
 #[path = "decisions/handover.rs"]
 mod handover;
+#[path = "decisions/live_people.rs"]
+mod live_people;
 #[path = "decisions/meanwhile.rs"]
 mod meanwhile;
 #[path = "decisions/notices.rs"]

@@ -34,6 +34,7 @@ fn set(rota: Rota, overrides: &[(&str, &str, &str)]) -> RotaSet {
         member: (*member).to_owned(),
         from: at(from),
         until: at(until),
+        by: "alice".to_owned(),
     });
     RotaSet::new(
         BTreeMap::from([("first".to_owned(), rota)]),
@@ -248,6 +249,21 @@ fn a_new_member_at_the_end_keeps_the_order_of_the_list_counted_from_the_start() 
     assert_eq!(turns(&after), ["alice", "bob", "carol", "dave", "alice"]);
 }
 
+#[test]
+fn a_member_who_leaves_gives_the_turns_to_the_others_in_the_order_of_the_list_counted_from_the_start()
+ {
+    let rota = Rota {
+        members: names(&["alice", "carol"]),
+        ..weekly()
+    };
+    let rotas = set(rota, &[]);
+    let week = |number: i32| at("2026-01-06T12:00:00Z") + HOUR * (24 * 7 * number);
+    let turns: Vec<&str> = (0..4)
+        .map(|number| rotas.on_call("first", week(number)).unwrap())
+        .collect();
+    assert_eq!(turns, ["alice", "carol", "alice", "carol"]);
+}
+
 const ZONES: [&str; 5] = [
     "Europe/Berlin",
     "America/New_York",
@@ -284,11 +300,60 @@ fn any_instant() -> impl Strategy<Value = Timestamp> {
     (1_577_836_800_i64..1_767_225_600).prop_map(|second| Timestamp::from_second(second).unwrap())
 }
 
+/// A rota and an instant after its start, every second time in a week in which the clock of its zone changes.
+fn rota_and_instant() -> impl Strategy<Value = (Rota, Timestamp)> {
+    (
+        any_rota(),
+        any_instant(),
+        any::<bool>(),
+        0_usize..60,
+        -10_080_i64..10_080,
+    )
+        .prop_map(|(rota, random, near_change, number, minutes)| {
+            let start = rota.begins(0).unwrap();
+            let limit = at("2026-01-01T00:00:00Z");
+            let changes: Vec<Timestamp> = rota
+                .zone
+                .following(start)
+                .map(|change| change.timestamp())
+                .take_while(|change| *change < limit)
+                .collect();
+            let change = changes.get(number % changes.len().max(1));
+            let near =
+                change.map(|change| (*change + SignedDuration::from_mins(minutes)).max(start));
+            let instant = near.filter(|_| near_change).unwrap_or(random);
+            (rota, instant)
+        })
+}
+
+/// Hours that the calendar of a rota may have, by the wall clock of any zone.
+fn any_hours() -> impl Strategy<Value = Calendar> {
+    (0..ZONES.len(), 0_i8..24, 1_i8..24, 1_usize..128).prop_map(|(index, from, length, days)| {
+        let week = [
+            Weekday::Monday,
+            Weekday::Tuesday,
+            Weekday::Wednesday,
+            Weekday::Thursday,
+            Weekday::Friday,
+            Weekday::Saturday,
+            Weekday::Sunday,
+        ];
+        let chosen = week.into_iter().enumerate();
+        let chosen = chosen.filter(|(bit, _)| days & (1 << bit) != 0);
+        let window = Window {
+            days: chosen.map(|(_, day)| day).collect(),
+            from: time(from, 0, 0, 0),
+            to: time((from + length) % 24, 0, 0, 0),
+        };
+        Calendar::new(zone(ZONES[index]).unwrap(), &[window], []).unwrap()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn exactly_one_member_is_on_call_at_each_instant(rota in any_rota(), t in any_instant()) {
+    fn exactly_one_member_is_on_call_at_each_instant((rota, t) in rota_and_instant()) {
         let rotas = set(rota.clone(), &[]);
         let who = rotas.on_call("first", t);
         prop_assert!(who.is_some_and(|who| rota.members.iter().any(|member| member == who)));
@@ -296,7 +361,45 @@ proptest! {
     }
 
     #[test]
-    fn the_turn_is_found_as_by_walking_through_all_shifts(rota in any_rota(), t in any_instant()) {
+    fn with_hours_it_is_one_member_while_they_are_open_and_nobody_while_they_are_closed(
+        (rota, t) in rota_and_instant(), hours in any_hours(),
+    ) {
+        let around_the_clock = set(rota.clone(), &[]);
+        let open = hours.is_open(t);
+        let rotas = set(Rota { calendar: hours, ..rota }, &[]);
+        let turn = around_the_clock.on_call("first", t);
+        prop_assert!(turn.is_some());
+        prop_assert_eq!(rotas.on_call("first", t), turn.filter(|_| open), "the turn itself does not depend on the hours");
+        let gaps = rotas.gaps("first", t, t + SignedDuration::from_secs(1));
+        prop_assert_eq!(gaps.is_empty(), open);
+    }
+
+    #[test]
+    fn an_override_wins_at_each_of_its_instants_and_nowhere_else(
+        (rota, t) in rota_and_instant(), before in 0_i64..200, after in -200_i64..200, hours in any_hours(),
+    ) {
+        let rota = Rota { calendar: hours, ..rota };
+        let instead = |member: &str, from: i64, until: i64| RotaOverride {
+            rota: "first".to_owned(),
+            member: member.to_owned(),
+            from: t - SignedDuration::from_mins(from),
+            until: t + SignedDuration::from_mins(until),
+            by: "erin".to_owned(),
+        };
+        let plain = set(rota.clone(), &[]);
+        let overrides = vec![instead("erin", 300, 300), instead("frank", before, after)];
+        let rotas = RotaSet::new(BTreeMap::from([("first".to_owned(), rota)]), overrides);
+        let expected = if after > 0 { "frank" } else { "erin" };
+        prop_assert_eq!(rotas.on_call("first", t), Some(expected));
+        prop_assert_eq!(rotas.instead("first", t).map(|known| known.member.as_str()), Some(expected));
+        for outside in [-301, 301] {
+            let then = t + SignedDuration::from_mins(outside);
+            prop_assert_eq!(rotas.on_call("first", then), plain.on_call("first", then));
+        }
+    }
+
+    #[test]
+    fn the_turn_is_found_as_by_walking_through_all_shifts((rota, t) in rota_and_instant()) {
         let begin = |turn: i64| {
             let local = rota.start + rota.shift * i32::try_from(turn).unwrap();
             instant_of(&rota.zone, local).unwrap()
@@ -342,6 +445,7 @@ proptest! {
             member: "erin".to_owned(),
             from: start,
             until: start + SignedDuration::from_hours(length),
+            by: "erin".to_owned(),
         };
         let rotas = RotaSet::new(BTreeMap::from([("first".to_owned(), rota)]), vec![instead]);
         let found = rotas.next_handover("first", t).unwrap();
