@@ -43,8 +43,9 @@ bench: controlplane ## Measure the performance claims (benches/)
 	$(CARGO) bench $(FLAGS) --benches
 
 .PHONY: crds
-crds: ## Write crds/ anew from the types in src/api
+crds: ## Write crds/ and the chart's copy anew from the types in src/api
 	UPDATE_CRDS=1 $(CARGO) test $(FLAGS) --lib api::crd
+	cp crds/*.yaml charts/firebell/crds/
 
 .PHONY: clean-cache
 clean-cache: ## Remove all control planes from the user's cache
