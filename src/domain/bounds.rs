@@ -74,6 +74,7 @@ pub fn fit(status: &mut TicketStatus) -> Vec<DeliveryRecord> {
     room.drop_deliveries(Worth::Reached);
     room.shorten_conditions(SHORT[1]);
     room.drop_entries(0, |_| true);
+    room.drop_duties();
     forgotten.extend(room.drop_deliveries(Worth::Unfinished));
     forgotten
 }
@@ -141,6 +142,15 @@ impl Room<'_> {
                     .over
                     .saturating_sub(before.saturating_sub(written_size(&known.message)));
             }
+        }
+    }
+
+    /// Who was on duty when the chain called: only a hand-over goes untold.
+    fn drop_duties(&mut self) {
+        while self.over > 0
+            && let Some(known) = self.status.duties.pop()
+        {
+            self.freed(written_size(&known) + 1);
         }
     }
 

@@ -338,10 +338,13 @@ fn answer(mut draft: Draft<'_>) -> Next {
         escalation::settle_skips(&mut draft);
         draft.status.observed_generation = draft.ticket().metadata.generation;
         make_fit(&mut draft);
-        return Next::Commit(StatusPatch {
-            status: Box::new(draft.status),
-            transitions: draft.transitions,
-        });
+        // What had no room before has none now: written once is enough.
+        if draft.status != *draft.written() {
+            return Next::Commit(StatusPatch {
+                status: Box::new(draft.status),
+                transitions: draft.transitions,
+            });
+        }
     }
     if let Some(until) = draft.lazy_until {
         draft.wake(until, Waiting::DeliveryResults);

@@ -11,7 +11,7 @@ use crate::api::condition_type::CLOSURE_BLOCKED;
 use crate::api::{EscalationState, Phase, Time, WaitingFor};
 
 /// Longest line in bytes.
-const LINE: usize = 256;
+const LINE: usize = 512;
 
 /// Writes the line.
 pub fn apply(draft: &mut Draft<'_>) {

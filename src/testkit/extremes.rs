@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::condition::condition_type;
 use crate::api::{
     Communication, Condition, ConditionStatus, DeliveryRecord, DeliveryState, DuplicateVerdict,
-    Duration, Escalation, EscalationState, Handled, HoldSeen, Holding, Phase, PolicyPin, RcaPhase,
-    RcaRequired, RcaStatusRef, RelatedTicket, Severity, StartReason, StepRecord, StepResult,
-    TargetClock, TargetState, Targets, TicketStatus, Time, TimelineEntry, WaitingFor,
+    Duration, Duty, Escalation, EscalationState, Handled, HoldSeen, Holding, Phase, PolicyPin,
+    RcaPhase, RcaRequired, RcaStatusRef, RelatedTicket, Severity, StartReason, StepRecord,
+    StepResult, TargetClock, TargetState, Targets, TicketStatus, Time, TimelineEntry, WaitingFor,
 };
 
 /// Kinds of text by name: each a piece to be repeated.
@@ -73,13 +73,17 @@ pub fn full_status(piece: &str) -> TicketStatus {
         escalation: Some(escalation()),
         deliveries: (0..64).map(|number| delivery(piece, number)).collect(),
         waiting_for: Some(WaitingFor {
-            what: "acknowledgement; next: ".repeat(11),
+            what: "acknowledgement; next: ".repeat(22),
             until: moment,
         }),
         communication: Some(Communication {
             last_update_time: moment,
             next_update_due_time: moment,
+            reminder_time: moment,
+            from_time: moment,
+            interval: Some(Duration::from_millis(31_535_999_999)),
         }),
+        duties: (0..16).map(duty).collect(),
         rca: Some(rca(piece)),
         duplicate_of: Some(DuplicateVerdict {
             name: "d".repeat(200),
@@ -117,6 +121,7 @@ fn clock(piece: &str) -> TargetClock {
         met_time: Some(moment()),
         breach_time: Some(moment()),
         state: TargetState::Breached,
+        first_state: Some(TargetState::Breached),
         paused_total: Some(Duration::from_millis(31_535_999_999)),
         reason: Some(text(piece, 256)),
     }
@@ -168,6 +173,16 @@ fn delivery(piece: &str, number: usize) -> DeliveryRecord {
         time: moment(),
         message: Some(text(piece, 40)),
         count: Some(1000),
+    }
+}
+
+fn duty(number: usize) -> Duty {
+    Duty {
+        rota: name("rota", number),
+        member: name("who", number),
+        seen_time: moment(),
+        next_time: Some(moment()),
+        generation: COUNT,
     }
 }
 
