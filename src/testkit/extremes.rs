@@ -111,6 +111,7 @@ fn pin() -> PolicyPin {
         ref_hash: Some("0".repeat(16)),
         pin_time: Some(moment()),
         rule: crate::api::PinRule::SharedPolicyRef,
+        moved: true,
     }
 }
 
@@ -141,6 +142,7 @@ fn escalation() -> Escalation {
         step: Some(name("step", 31)),
         nominal_time: Some(moment()),
         repeat_from: Some(moment()),
+        not_before_time: Some(moment()),
         next_step: Some(name("step", 31)),
         next_repeat: Some(1000),
         next_time: Some(moment()),
