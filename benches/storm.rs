@@ -1,60 +1,105 @@
 //! N tickets whose first step falls due at one instant, against a bare timer + POST program in the same run.
 //!
-//! The instant is the opening of the step's calendar, the same for all. Prints what it measured, a miss too.
-//! `make bench`; `FIREBELL_BENCH_TICKETS` sets N (default 1000).
+//! The instant is the opening of the step's calendar, the same for all. The bare program runs before and after, on the
+//! same receiver code: on a machine that others use too, the ratio within one run says more than any time in it.
+//! Prints what it measured, a miss too. `make bench`; `FIREBELL_BENCH_TICKETS` sets N (default 1000).
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use firebell::api::{EscalationPolicy, Ticket};
+use firebell::api::{DeliveryState, EscalationPolicy, Ticket};
 use firebell::testkit::controlplane::{ControlPlane, Options, namespace};
-use firebell::testkit::operator::{self, Operator, built_binary};
+use firebell::testkit::operator::{self, Operator};
 use firebell::testkit::process::{Usage, usage};
 use firebell::testkit::receiver::Receiver;
 use firebell::testkit::{crypto, eventually};
 use futures::{StreamExt, stream};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Unit};
-use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use serde_json::{Value, json};
+
+/// The operator under test, built by cargo for this very program: the same profile, whoever runs it.
+const OPERATOR: &str = env!("CARGO_BIN_EXE_firebell");
+/// Tickets that come and go before anything is measured.
+const WARM_UP: u32 = 100;
+/// Requests of ours at once.
+const AT_ONCE: usize = 16;
+const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     crypto();
     let wanted = std::env::var("FIREBELL_BENCH_TICKETS");
     let count: u32 = wanted.map_or(Ok(1000), |text| text.parse())?;
-    let bare = bare(count).await?;
-    let plane = ControlPlane::start(Options::default()).await?;
-    let firebell = firebell(&plane, count).await?;
-    println!("{count} due at one instant: receipt p50 / p99 / max in ms, missed, repeated");
-    println!("bare timer + POST  {bare}");
-    println!("firebell           {firebell}");
-    let ratio = firebell.quantile(99) / bare.quantile(99);
-    println!("p99 is {ratio:.2} times the bare program's (goal at this stage: at most 3)");
-    Ok(())
+    let build = if cfg!(debug_assertions) {
+        "DEBUG builds: these figures say nothing about a release"
+    } else {
+        "release builds"
+    };
+    let processors = std::thread::available_parallelism()?;
+    println!("{count} tickets due at one instant, {build}, {processors} processors for everything");
+    let mut storm = Storm::prepare(count).await?;
+    let due = storm.arm().await?;
+    let before = bare(count).await?;
+    let (receipts, cost) = storm.measure(due).await?;
+    let after = bare(count).await?;
+    println!("receipt in ms after the instant:  p50 / p99 / max");
+    println!("bare timer + POST, before   {before}");
+    println!("firebell                    {receipts}");
+    println!("bare timer + POST, after    {after}");
+    let ratio = |bare: &Receipts| receipts.quantile(99) / bare.quantile(99);
+    println!(
+        "p99 is {:.2} and {:.2} times the bare program's (goal at this stage: at most 3)",
+        ratio(&before),
+        ratio(&after)
+    );
+    cost.print(count);
+    storm.print_log()
+}
+
+/// Sorted values.
+struct Quantiles(Vec<f64>);
+
+impl Quantiles {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
+    fn at(&self, percent: usize) -> f64 {
+        let index = (self.0.len() * percent).div_ceil(100).saturating_sub(1);
+        self.0.get(index).copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl std::fmt::Display for Quantiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [median, high, max] = [50, 99, 100].map(|part| self.at(part));
+        write!(f, "{median:.1} / {high:.1} / {max:.1}")
+    }
 }
 
 /// What one program came to.
 struct Receipts {
-    millis: Vec<f64>,
+    millis: Quantiles,
     missed: usize,
     repeated: usize,
 }
 
 impl std::fmt::Display for Receipts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [median, high, max] = [50, 99, 100].map(|part| self.quantile(part));
         let Self {
-            missed, repeated, ..
+            millis,
+            missed,
+            repeated,
         } = self;
-        write!(
-            f,
-            "{median:.1} / {high:.1} / {max:.1}, missed {missed}, repeated {repeated}"
-        )
+        write!(f, "{millis}, missed {missed}, repeated {repeated}")
     }
 }
 
@@ -63,32 +108,26 @@ impl Receipts {
         let pages = receiver.pages();
         let ids: BTreeSet<_> = pages.iter().map(|page| page.id().to_owned()).collect();
         let late = |time: Timestamp| time.duration_since(due).as_secs_f64() * 1e3;
-        let mut millis: Vec<f64> = pages.iter().map(|page| late(page.time)).collect();
-        millis.sort_by(f64::total_cmp);
         let missed = usize::try_from(wanted)?.saturating_sub(ids.len());
         Ok(Self {
-            millis,
+            millis: Quantiles::of(pages.iter().map(|page| late(page.time)).collect()),
             missed,
             repeated: pages.len() - ids.len(),
         })
     }
 
     fn quantile(&self, percent: usize) -> f64 {
-        let index = (self.millis.len() * percent)
-            .div_ceil(100)
-            .saturating_sub(1);
-        self.millis.get(index).copied().unwrap_or(f64::NAN)
+        self.millis.at(percent)
     }
 }
 
-/// A timer and N POSTs, 16 at a time as one lane of Firebell sends.
+/// A timer and N POSTs, as many at a time as one lane of Firebell sends.
 async fn bare(count: u32) -> anyhow::Result<Receipts> {
     let receiver = Receiver::start().await?;
     let client = reqwest::Client::new();
     let url = receiver.url("/bare");
     let due = Timestamp::now() + SignedDuration::from_secs(1);
-    let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
-    tokio::time::sleep(wait).await;
+    sleep_until(due).await;
     let posts = stream::iter(0..count).map(|number| {
         client
             .post(&url)
@@ -96,103 +135,280 @@ async fn bare(count: u32) -> anyhow::Result<Receipts> {
             .body("{}")
             .send()
     });
-    let answers: Vec<_> = posts.buffer_unordered(16).collect().await;
+    let answers: Vec<_> = posts.buffer_unordered(AT_ONCE).collect().await;
     for answer in answers {
         answer?;
     }
     Receipts::new(&receiver, due, count)
 }
 
-async fn firebell(plane: &ControlPlane, count: u32) -> anyhow::Result<Receipts> {
-    let receiver = Receiver::start().await?;
-    plane
-        .kubectl(["apply", "--server-side", "-f", "crds/"])
-        .run()
-        .await?;
-    plane
-        .kubectl(["wait", "--for=condition=Established", "crd", "--all"])
-        .run()
-        .await?;
-    let client = plane.admin()?;
-    let home = namespace(&client, "storm").await?;
-    let binary = built_binary("firebell").context("no `firebell` beside this program")?;
-    let mut operator = Operator::spawn(&operator::Options {
-        binary,
-        kubeconfig: plane.kubeconfig_path().to_owned(),
-        namespaces: vec![home.clone()],
-        flags: Vec::new(),
-        log: plane.folder().join("operator.log"),
-    })?;
-    operator.ready(Duration::from_secs(30)).await?;
-    let empty = usage(operator.pid()).context("the operator is gone")?;
-    let due = opening(count)?;
-    let policies: Api<EscalationPolicy> = Api::namespaced(client.clone(), &home);
-    let policy = Patch::Apply(policy(&receiver, due));
-    policies
-        .patch("storm", &PatchParams::apply("bench"), &policy)
-        .await?;
-    let tickets: Api<Ticket> = Api::namespaced(client, &home);
-    create(&tickets, count).await?;
-    armed(&tickets).await?;
-    anyhow::ensure!(
-        Timestamp::now() < due,
-        "not armed before {due}; run it again"
-    );
-    let limit = Duration::try_from(due.duration_since(Timestamp::now()))? + Duration::from_mins(2);
-    let wanted = usize::try_from(count)?;
-    // Fewer than all is reported as missed.
-    let _all = receiver
-        .wait_for(|ledger| ledger.all().len() >= wanted, limit)
-        .await;
-    let receipts = Receipts::new(&receiver, due, count)?;
-    let status_of_tickets = |uri: &str| uri.contains("/tickets/") && uri.contains("/status");
-    let writes = plane.audit_events(|event| {
-        event.namespace == home
-            && event.is_complete()
-            && event.is_write()
-            && status_of_tickets(&event.uri)
-    })?;
-    let each = f64::from(u32::try_from(writes.len())?) / f64::from(count);
-    println!("{each:.2} status writes per ticket until the last page arrived");
-    cost(plane, &operator, empty, count)?;
-    print_handover(&operator.metrics().await?);
-    Ok(receipts)
+async fn sleep_until(time: Timestamp) {
+    let left = time.duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
 }
 
-/// Prints what the whole run cost the two processes.
-fn cost(plane: &ControlPlane, operator: &Operator, empty: Usage, count: u32) -> anyhow::Result<()> {
-    let full = usage(operator.pid()).context("the operator is gone")?;
-    let grown = full.resident_bytes.saturating_sub(empty.resident_bytes) / u64::from(count);
-    println!(
-        "operator: {:.2} s of CPU, {grown} bytes of memory per open ticket",
-        full.cpu.as_secs_f64()
-    );
-    let processes = plane.processes();
-    let server = processes.iter().find(|(name, _)| name == "kube-apiserver");
-    let used = server
-        .and_then(|(_, pid)| usage(*pid))
-        .context("the API server is gone")?;
-    println!("kube-apiserver: {:.2} s of CPU", used.cpu.as_secs_f64());
-    Ok(())
+/// A control plane, an operator and a receiver.
+struct Storm {
+    plane: ControlPlane,
+    client: Client,
+    home: String,
+    operator: Operator,
+    receiver: Receiver,
+    count: u32,
+    idle: Usage,
 }
 
-/// Prints the hand-over lateness as the operator's own histogram counts it: how many left within which bound.
-fn print_handover(metrics: &str) {
-    let of_handover = |line: &&str| {
-        line.starts_with("firebell_delivery_lateness_seconds_bucket") && line.contains("handover")
-    };
-    for line in metrics.lines().filter(of_handover) {
-        println!("{line}");
+/// What the storm cost.
+struct Cost {
+    idle: Usage,
+    armed: Usage,
+    done: Usage,
+    server: Duration,
+    writes: usize,
+    refused: usize,
+    conflicts: usize,
+}
+
+impl Cost {
+    fn print(&self, count: u32) {
+        let each = |grown: u64| grown / u64::from(count);
+        let above = |usage: &Usage| {
+            each(
+                usage
+                    .resident_bytes
+                    .saturating_sub(self.idle.resident_bytes),
+            )
+        };
+        let mib = |usage: &Usage| usage.resident_bytes / (1024 * 1024);
+        println!(
+            "status writes per ticket, from its creation on: {:.2} (opened and paged: at most 2); {} answered 409, {} answered 429",
+            f64::from(u32::try_from(self.writes).unwrap_or(u32::MAX)) / f64::from(count),
+            self.conflicts,
+            self.refused
+        );
+        println!(
+            "CPU from the instant until every result was recorded: operator {:.2} s, kube-apiserver {:.2} s",
+            (self.done.cpu - self.armed.cpu).as_secs_f64(),
+            self.server.as_secs_f64()
+        );
+        println!(
+            "memory of the operator: {} MiB without tickets (after {WARM_UP} had come and gone), {} MiB with all armed ({} bytes each), {} MiB after the storm ({} bytes each)",
+            mib(&self.idle),
+            mib(&self.armed),
+            above(&self.armed),
+            mib(&self.done),
+            above(&self.done)
+        );
+    }
+}
+
+impl Storm {
+    /// Starts everything and lets a few tickets come and go, so that what grows once has grown.
+    async fn prepare(count: u32) -> anyhow::Result<Self> {
+        let plane = ControlPlane::start(Options::default()).await?;
+        plane
+            .kubectl(["apply", "--server-side", "-f", "crds/"])
+            .run()
+            .await?;
+        plane
+            .kubectl(["wait", "--for=condition=Established", "crd", "--all"])
+            .run()
+            .await?;
+        let client = plane.admin()?;
+        let home = namespace(&client, "storm").await?;
+        let mut operator = Operator::spawn(&operator::Options {
+            binary: Path::new(OPERATOR).to_owned(),
+            kubeconfig: plane.kubeconfig_path().to_owned(),
+            namespaces: vec![home.clone()],
+            flags: Vec::new(),
+            log: plane.folder().join("operator.log"),
+        })?;
+        operator.ready(LIMIT).await?;
+        let idle = usage(operator.pid()).context("the operator is gone")?;
+        let mut storm = Self {
+            receiver: Receiver::start().await?,
+            plane,
+            client,
+            home,
+            operator,
+            count,
+            idle,
+        };
+        storm.warm_up().await?;
+        Ok(storm)
+    }
+
+    fn tickets(&self) -> Api<Ticket> {
+        Api::namespaced(self.client.clone(), &self.home)
+    }
+
+    async fn warm_up(&mut self) -> anyhow::Result<()> {
+        self.apply_policy(Timestamp::now() + SignedDuration::from_hours(1))
+            .await?;
+        self.create(WARM_UP, "warm-up").await?;
+        self.all(|ticket| next_time(ticket).is_some()).await?;
+        let everything = ListParams::default();
+        self.tickets()
+            .delete_collection(&DeleteParams::default(), &everything)
+            .await?;
+        let gone = eventually(
+            "the tickets of the warm-up to be forgotten",
+            LIMIT,
+            async || {
+                let metrics = self.operator.metrics().await.ok()?;
+                let held =
+                    |line: &str| line.starts_with("firebell_tickets{") && !line.ends_with(" 0");
+                (!metrics.lines().any(held)).then_some(())
+            },
+        );
+        gone.await?;
+        self.idle = self.used()?;
+        Ok(())
+    }
+
+    fn used(&self) -> anyhow::Result<Usage> {
+        usage(self.operator.pid()).context("the operator is gone")
+    }
+
+    /// Processor time of the API server so far.
+    fn server(&self) -> anyhow::Result<Duration> {
+        let processes = self.plane.processes();
+        let server = processes.iter().find(|(name, _)| name == "kube-apiserver");
+        let used = server.and_then(|(_, pid)| usage(*pid));
+        Ok(used.context("the API server is gone")?.cpu)
+    }
+
+    /// Creates the tickets and waits until each is armed for the instant that is returned.
+    async fn arm(&self) -> anyhow::Result<Timestamp> {
+        let due = opening(self.count)?;
+        self.apply_policy(due).await?;
+        self.create(self.count, "storm").await?;
+        self.all(|ticket| next_time(ticket) == Some(due)).await?;
+        anyhow::ensure!(
+            Timestamp::now() + SignedDuration::from_secs(5) < due,
+            "not armed well before {due}; run it again"
+        );
+        Ok(due)
+    }
+
+    /// Waits for the storm, and until every result stands in its ticket's status.
+    async fn measure(&self, due: Timestamp) -> anyhow::Result<(Receipts, Cost)> {
+        sleep_until(due - SignedDuration::from_secs(1)).await;
+        let (armed, server) = (self.used()?, self.server()?);
+        let wanted = usize::try_from(self.count)?;
+        // Fewer than all is reported as missed.
+        let _all = self
+            .receiver
+            .wait_for(|ledger| ledger.all().len() >= wanted, LIMIT)
+            .await;
+        let of_storm = |line: &str| line.contains("\"decided\"") && line.contains("Escalated");
+        let recorded = eventually("every page to be recorded", LIMIT, async || {
+            let log = self.operator.log();
+            (log.lines().filter(|line| of_storm(line)).count() >= wanted).then_some(())
+        });
+        recorded.await?;
+        let (done, server) = (self.used()?, self.server()?.saturating_sub(server));
+        self.all(|ticket| {
+            let status = ticket.status.as_ref();
+            status.is_some_and(|status| {
+                let delivered =
+                    |known: &firebell::api::DeliveryRecord| known.state == DeliveryState::Delivered;
+                !status.deliveries.is_empty() && status.deliveries.iter().all(delivered)
+            })
+        })
+        .await?;
+        let receipts = Receipts::new(&self.receiver, due, self.count)?;
+        let writes = self.plane.audit_events(|event| {
+            let status = event.resource == "tickets/status" && event.name.starts_with("storm");
+            event.namespace == self.home && event.is_complete() && event.is_write() && status
+        })?;
+        let answered = |code: u16| writes.iter().filter(|event| event.code == code).count();
+        let cost = Cost {
+            idle: self.idle,
+            armed,
+            done,
+            server,
+            writes: writes.len(),
+            refused: answered(429),
+            conflicts: answered(409),
+        };
+        Ok((receipts, cost))
+    }
+
+    async fn apply_policy(&self, due: Timestamp) -> anyhow::Result<()> {
+        let policies: Api<EscalationPolicy> = Api::namespaced(self.client.clone(), &self.home);
+        let policy = Patch::Apply(policy(&self.receiver, due));
+        let written = policies
+            .patch("storm", &PatchParams::apply("bench"), &policy)
+            .await?;
+        let in_use = eventually("the policy to be in use", LIMIT, async || {
+            let status = policies.get("storm").await.ok()?.status?;
+            (status.generation == written.metadata.generation).then_some(())
+        });
+        Ok(in_use.await?)
+    }
+
+    async fn create(&self, count: u32, name: &str) -> anyhow::Result<()> {
+        let tickets = self.tickets();
+        let created = stream::iter(0..count).map(|number| {
+            let tickets = &tickets;
+            async move {
+                let ticket = json!({
+                    "apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
+                    "metadata": {"name": format!("{name}-{number}")}, "spec": {"title": "storm", "severity": "High"},
+                });
+                tickets.create(&PostParams::default(), &serde_json::from_value(ticket)?).await?;
+                anyhow::Ok(())
+            }
+        });
+        let results: Vec<_> = created.buffer_unordered(AT_ONCE).collect().await;
+        results.into_iter().collect()
+    }
+
+    /// Waits until every ticket is as wanted.
+    async fn all(&self, wanted: impl Fn(&Ticket) -> bool) -> anyhow::Result<()> {
+        let tickets = self.tickets();
+        let all = eventually("every ticket to be as wanted", LIMIT, async || {
+            // Seldom: a list of a thousand is work for the API server.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let all = tickets.list(&ListParams::default()).await.ok()?;
+            all.items.iter().all(&wanted).then_some(())
+        });
+        Ok(all.await?)
+    }
+
+    /// What the operator's own log says of each delivery: how late it was handed over, how long the rest took.
+    fn print_log(&self) -> anyhow::Result<()> {
+        let log = self.operator.log();
+        let deliveries = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["message"] == "delivery");
+        let (mut handover, mut receipt) = (Vec::new(), Vec::new());
+        for line in deliveries {
+            handover.extend(line["lateness_ms"].as_f64());
+            receipt.extend(line["receipt_ms"].as_f64());
+        }
+        anyhow::ensure!(!handover.is_empty(), "the operator logged no delivery");
+        println!("in whole ms, as the operator logs it:  p50 / p99 / max");
+        println!("hand-over after the instant  {}", Quantiles::of(handover));
+        println!("receipt after the hand-over  {}", Quantiles::of(receipt));
+        Ok(())
     }
 }
 
 /// A whole minute far enough ahead to create the tickets first.
 fn opening(count: u32) -> anyhow::Result<Timestamp> {
-    let earliest = Timestamp::now() + SignedDuration::from_secs(i64::from(count / 50) + 60);
-    Ok(earliest
-        .to_zoned(TimeZone::UTC)
-        .round(Unit::Minute)?
-        .timestamp())
+    let earliest = Timestamp::now() + SignedDuration::from_secs(i64::from(count / 50) + 30);
+    let minute = TimestampRound::new()
+        .smallest(Unit::Minute)
+        .mode(RoundMode::Ceil);
+    Ok(earliest.round(minute)?)
+}
+
+fn next_time(ticket: &Ticket) -> Option<Timestamp> {
+    let escalation = ticket.status.as_ref()?.escalation.as_ref()?;
+    escalation.next_time.map(|time| time.0)
 }
 
 fn policy(receiver: &Receiver, due: Timestamp) -> Value {
@@ -212,37 +428,4 @@ fn policy(receiver: &Receiver, due: Timestamp) -> Value {
             "steps": [{"name": "on-call", "calendar": "opening", "notify": [{"connector": "pager"}]}],
         }
     })
-}
-
-async fn create(tickets: &Api<Ticket>, count: u32) -> anyhow::Result<()> {
-    let created = stream::iter(0..count).map(|number| async move {
-        let ticket = json!({
-            "apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
-            "metadata": {"name": format!("t{number}")}, "spec": {"title": "storm", "severity": "High"},
-        });
-        tickets.create(&PostParams::default(), &serde_json::from_value(ticket)?).await?;
-        anyhow::Ok(())
-    });
-    let results: Vec<_> = created.buffer_unordered(16).collect().await;
-    results.into_iter().collect()
-}
-
-/// Waits until the status of every ticket arms its page.
-async fn armed(tickets: &Api<Ticket>) -> anyhow::Result<()> {
-    let armed = |ticket: &Ticket| {
-        let escalation = ticket
-            .status
-            .as_ref()
-            .and_then(|status| status.escalation.as_ref());
-        escalation.is_some_and(|known| known.next_time.is_some())
-    };
-    let all = eventually(
-        "every ticket to be armed",
-        Duration::from_mins(2),
-        async || {
-            let all = tickets.list(&ListParams::default()).await.ok()?;
-            all.items.iter().all(armed).then_some(())
-        },
-    );
-    Ok(all.await?)
 }

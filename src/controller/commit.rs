@@ -62,14 +62,17 @@ impl StatusWriter {
             + Debug,
         S: Serialize,
     {
+        // Thousands may wait here in a storm: the texts of both statuses are made once it is their turn.
+        let _permit = self.gate.pass(wanted.rank).await;
         let json = |status: &S| {
             serde_json::to_value(status).map_err(|source| CallError::Encoding { what, source })
         };
-        let (old, new) = (wanted.old.map(json).transpose()?, json(wanted.new)?);
+        let new = json(wanted.new)?;
+        let old = wanted.old.map(json).transpose()?;
         let Some(operations) = status_patch(wanted.version, old.as_ref(), &new) else {
             return Ok(None);
         };
-        let _permit = self.gate.pass(wanted.rank).await;
+        drop(old);
         match self.send(kind, what, wanted.key, operations).await {
             Err(error) if error.status() == Some(422) => {
                 tracing::warn!(object = %wanted.key, ?kind, %error, "a small patch of a status did not fit; the whole is written");

@@ -118,6 +118,11 @@ impl Book {
         }
     }
 
+    /// Whether deliveries wait in a lane that moves.
+    pub(super) fn is_rushing(&self, now: Instant) -> bool {
+        self.lanes.values().any(|lane| lane.is_rushing(now))
+    }
+
     /// When the next timer is due.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         self.timers.keys().next().map(|(instant, _)| *instant)
@@ -186,6 +191,7 @@ impl Book {
                 continue;
             };
             let delivery = Arc::clone(&job.delivery);
+            lane.moved = Some(now);
             return Some(Turn {
                 uid: place.uid,
                 number: place.turn,

@@ -5,12 +5,17 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::api::Severity;
 use crate::domain::delivery::{Delivery, DeliveryId, Way};
+
+/// A lane from which nothing left for so long does not move.
+const STALL: Duration = Duration::from_millis(250);
 
 /// A destination: connector and host. A host that stands only in a Secret is not known here; the connector names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +86,16 @@ impl PartialOrd for Place {
 pub(super) struct Lane {
     pub(super) places: BinaryHeap<Place>,
     pub(super) workers: usize,
+    /// When something left it last.
+    pub(super) moved: Option<Instant>,
+}
+
+impl Lane {
+    /// Whether something waits in it that will leave shortly.
+    pub(super) fn is_rushing(&self, now: Instant) -> bool {
+        let moves = |last| now.saturating_duration_since(last) < STALL;
+        !self.places.is_empty() && self.moved.is_none_or(moves)
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod job;
 mod lane;
 mod observer;
 mod recent;
+mod telling;
 
 pub use crate::connectors::{Attempt, SendOutcome, Sender};
 pub use budget::RetryRule;
@@ -61,6 +62,10 @@ struct Inner {
     clock: Arc<dyn Now>,
     observer: Arc<dyn DeliveryObserver>,
     reports: mpsc::UnboundedSender<TicketKey>,
+    /// Tickets with a page that arrived, to be told when there is time.
+    arrivals: mpsc::UnboundedSender<TicketKey>,
+    /// A worker found nothing left in its lane.
+    emptied: Notify,
     /// The timers changed, or something ended.
     changed: Notify,
     /// Nothing is open.
@@ -78,17 +83,21 @@ impl Outbox {
         observer: Arc<dyn DeliveryObserver>,
         reports: mpsc::UnboundedSender<TicketKey>,
     ) -> Self {
+        let (arrivals, arrived) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
             book: Mutex::new(Book::new(config)),
             sender,
             clock,
             observer,
             reports,
+            arrivals,
+            emptied: Notify::new(),
             changed: Notify::new(),
             idle: Notify::new(),
             stop: CancellationToken::new(),
         });
         tokio::spawn(Arc::clone(&inner).keep_time());
+        tokio::spawn(Arc::clone(&inner).tell_arrivals(arrived));
         Self { inner }
     }
 
@@ -175,8 +184,7 @@ impl Inner {
             if let Some(result) = ended.result() {
                 self.observer.observe(result);
             }
-            // Nobody listens any more only while the process ends.
-            let _ = self.reports.send(ended.delivery.ticket.clone());
+            self.tell(&ended);
         }
         if idle {
             self.idle.notify_waiters();
@@ -187,7 +195,9 @@ impl Inner {
     async fn serve(self: Arc<Self>, lane: LaneKey) {
         loop {
             let turn = self.book.lock().take(&lane, Instant::now());
-            let Some(turn) = turn else { return };
+            let Some(turn) = turn else {
+                return self.emptied.notify_waiters();
+            };
             let outcome = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,

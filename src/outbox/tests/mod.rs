@@ -2,6 +2,7 @@
 
 mod lanes;
 mod standing;
+mod telling;
 mod tries;
 
 use std::collections::{BTreeMap, HashMap};
