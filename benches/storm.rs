@@ -18,7 +18,6 @@ use firebell::testkit::process::{Usage, usage};
 use firebell::testkit::receiver::Receiver;
 use firebell::testkit::{crypto, eventually};
 use futures::{StreamExt, stream};
-use jiff::tz::TimeZone;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -44,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let processors = std::thread::available_parallelism()?;
     println!("{count} tickets due at one instant, {build}, {processors} processors for everything");
-    let mut storm = Storm::prepare(count).await?;
+    let storm = Storm::prepare(count).await?;
     let due = storm.arm().await?;
     let before = bare(count).await?;
     let (receipts, cost) = storm.measure(due).await?;
@@ -188,7 +187,7 @@ impl Cost {
         );
         println!(
             "CPU from the instant until every result was recorded: operator {:.2} s, kube-apiserver {:.2} s",
-            (self.done.cpu - self.armed.cpu).as_secs_f64(),
+            self.done.cpu.saturating_sub(self.armed.cpu).as_secs_f64(),
             self.server.as_secs_f64()
         );
         println!(

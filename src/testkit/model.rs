@@ -337,7 +337,8 @@ impl Model {
             .unwrap_or_default()
     }
 
-    fn observe(&self) -> Observed {
+    /// What a decision would see now.
+    pub fn observe(&self) -> Observed {
         Observed {
             ticket: Arc::new(self.ticket.clone()),
             policies: self.policies.clone(),
