@@ -242,7 +242,8 @@ impl Storm {
     }
 
     async fn warm_up(&mut self) -> anyhow::Result<()> {
-        self.apply_policy(Timestamp::now() + SignedDuration::from_hours(1))
+        // Within the ten minutes in which the calendar is closed.
+        self.apply_policy(Timestamp::now() + SignedDuration::from_mins(8))
             .await?;
         self.create(WARM_UP, "warm-up").await?;
         self.all(|ticket| next_time(ticket).is_some()).await?;

@@ -17,6 +17,8 @@ mod live_people;
 mod meanwhile;
 #[path = "decisions/notices.rs"]
 mod notices;
+#[path = "decisions/quiet.rs"]
+mod quiet;
 #[path = "decisions/timetable.rs"]
 mod timetable;
 #[path = "decisions/updates.rs"]
