@@ -2,13 +2,14 @@
 //! status, and the same as JSON. Asked for every trigger and, later, by each audit of every open ticket.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use anyhow::Context;
 use criterion::{Criterion, criterion_group, criterion_main};
 use firebell::api::{Acknowledgement, EscalationPolicySpec, Severity, TicketSpec};
 use firebell::domain::decide::decide;
 use firebell::domain::next::Next;
-use firebell::domain::observed::{Observed, Settings};
+use firebell::domain::observed::{Observed, Remembered, Settings};
 use firebell::testkit::model::Model;
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,13 +60,18 @@ fn measure(criterion: &mut Criterion, name: &str, acknowledged: bool) -> anyhow:
     let (seen, now) = waiting(acknowledged)?;
     let settings = Settings::default();
     let answer = decide(&seen, &settings, now);
-    anyhow::ensure!(
-        matches!(answer, Next::Wait { until: Some(_), .. }),
-        "{name} should wait for a deadline, not {answer:?}"
-    );
+    let Next::Wait { until, what } = answer else {
+        anyhow::bail!("{name} should wait for a deadline, not {answer:?}");
+    };
+    let mut again = seen.clone();
+    again.remembered = Remembered::of(&seen, &settings, now, (until, what)).map(Arc::new);
+    anyhow::ensure!(again.remembered.is_some(), "{name} should be remembered");
     let status = seen.ticket.status.as_ref().context("never written")?;
     let mut group = criterion.benchmark_group(name);
-    group.bench_function("decide", |bencher| {
+    group.bench_function("decide: asked again, nothing changed", |bencher| {
+        bencher.iter(|| decide(black_box(&again), &settings, now));
+    });
+    group.bench_function("decide: asked first, through every rule", |bencher| {
         bencher.iter(|| decide(black_box(&seen), &settings, now));
     });
     group.bench_function("reference: copy of the status", |bencher| {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::decide::decide;
 use crate::domain::delivery::{Delivery, OutboxView};
 use crate::domain::next::{Next, StatusPatch, Waiting};
-use crate::domain::observed::{Observed, Settings};
+use crate::domain::observed::{Observed, Remembered, Settings};
 
 /// What the loop may ask of the world.
 #[allow(async_fn_in_trait)] // driven by generic code only, never as a trait object
@@ -29,12 +29,14 @@ pub trait World {
 }
 
 /// What one turn of the loop came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Rest {
     /// Ask again at this moment at the latest.
     pub until: Option<Timestamp>,
     /// What the ticket waits for.
     pub what: Waiting,
+    /// The answer to keep until something changes.
+    pub remembered: Option<Remembered>,
 }
 
 /// The world did not take every delivery (it is shutting down, or its lease is lost): ask again soon.
@@ -43,6 +45,7 @@ fn not_taken(now: Timestamp) -> Rest {
     Rest {
         until,
         what: Waiting::DeliveryResults,
+        remembered: None,
     }
 }
 
@@ -53,7 +56,8 @@ pub async fn drive<W: World>(
     settings: &Settings,
 ) -> Result<Rest, W::Error> {
     loop {
-        match decide(&seen, settings, world.now()) {
+        let now = world.now();
+        match decide(&seen, settings, now) {
             Next::Deliver(deliveries) => {
                 let ids: Vec<_> = deliveries
                     .iter()
@@ -65,7 +69,14 @@ pub async fn drive<W: World>(
                 }
             }
             Next::Commit(patch) => seen = world.commit(&seen, patch).await?,
-            Next::Wait { until, what } => return Ok(Rest { until, what }),
+            Next::Wait { until, what } => {
+                let remembered = Remembered::of(&seen, settings, now, (until, what));
+                return Ok(Rest {
+                    until,
+                    what,
+                    remembered,
+                });
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ pub fn observe(view: &View, outbox: &Outbox, key: &Key) -> Option<Observed> {
         outbox: outbox.view(uid),
         others: view.tickets.others(key, &held.ticket),
         first_seen: held.first_seen,
+        remembered: held.remembered,
         ticket: held.ticket,
     })
 }

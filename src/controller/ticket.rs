@@ -70,10 +70,15 @@ impl Look for TicketDesk {
         let mut world = KubeWorld::new(&self, key, place);
         world.tell_landed(&seen.ticket);
         match Box::pin(drive(&mut world, seen, &self.settings)).await {
-            Ok(rest) => Turn::Rest {
-                until: rest.until,
-                later,
-            },
+            Ok(rest) => {
+                if let Some(answer) = rest.remembered {
+                    self.view.tickets.remember(world.key(), answer);
+                }
+                Turn::Rest {
+                    until: rest.until,
+                    later,
+                }
+            }
             Err(error) => self.report(world.key(), &error).await,
         }
     }

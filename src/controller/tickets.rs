@@ -14,7 +14,7 @@ use super::key::{Key, version};
 use super::slim::slim;
 use super::versions::{Held, Origin, Verdict, judge};
 use crate::api::Ticket;
-use crate::domain::observed::{Others, Parent};
+use crate::domain::observed::{Others, Parent, Remembered};
 
 /// A ticket as it is held.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct HeldTicket {
     pub ticket: Arc<Ticket>,
     /// When this process saw it first.
     pub first_seen: Timestamp,
+    /// The last answer about this version, if it was to wait.
+    pub remembered: Option<Arc<Remembered>>,
     held: Held,
 }
 
@@ -93,6 +95,7 @@ impl Tickets {
             HeldTicket {
                 ticket: ticket.clone(),
                 first_seen,
+                remembered: None,
                 held,
             },
         );
@@ -123,6 +126,15 @@ impl Tickets {
             replaced: Some(gone),
             affected,
             ..Change::default()
+        }
+    }
+
+    /// Keeps the answer to wait that was given about a version, as long as that version is held.
+    pub fn remember(&self, key: &Key, answer: Remembered) {
+        let mut inner = self.inner.write();
+        let held = inner.held.get_mut(key);
+        if let Some(held) = held.filter(|held| answer.is_about(&held.ticket)) {
+            held.remembered = Some(Arc::new(answer));
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a decision sees: values only, gathered by whoever drives it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 
 use super::delivery::OutboxView;
+use super::next::{Next, Waiting};
 use super::selection::PolicyIndex;
 use crate::api::Ticket;
 
@@ -22,6 +23,75 @@ pub struct Observed {
     pub others: Others,
     /// Set when this process saw the ticket for the first time at that moment (start or creation).
     pub first_seen: Timestamp,
+    /// The last answer about this ticket, if it was to wait.
+    pub remembered: Option<Arc<Remembered>>,
+}
+
+/// An answer to wait and what it was given about. A decision to wait holds until its deadline, so it need not be made
+/// again while the very same is seen; of objects it keeps only their identity, never their content.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    ticket: Weak<Ticket>,
+    policies: Weak<PolicyIndex>,
+    others: Others,
+    settings: Settings,
+    first_seen: Timestamp,
+    asked: Timestamp,
+    until: Option<Timestamp>,
+    what: Waiting,
+}
+
+impl Remembered {
+    /// Keeps the answer to wait that was given about `seen` at `asked`; `None` while deliveries are under way, whose
+    /// results change what is seen.
+    pub fn of(
+        seen: &Observed,
+        settings: &Settings,
+        asked: Timestamp,
+        (until, what): (Option<Timestamp>, Waiting),
+    ) -> Option<Self> {
+        seen.outbox.is_empty().then(|| Self {
+            ticket: Arc::downgrade(&seen.ticket),
+            policies: Arc::downgrade(&seen.policies),
+            others: seen.others.clone(),
+            settings: *settings,
+            first_seen: seen.first_seen,
+            asked,
+            until,
+            what,
+        })
+    }
+
+    /// The answer, if it still stands: the same objects, nothing under way, and the deadline ahead.
+    pub fn answer(&self, seen: &Observed, settings: &Settings, now: Timestamp) -> Option<Next> {
+        let Self {
+            ticket,
+            policies,
+            others,
+            settings: asked_with,
+            first_seen,
+            asked,
+            until,
+            what,
+        } = self;
+        let stands = std::ptr::eq(ticket.as_ptr(), Arc::as_ptr(&seen.ticket))
+            && std::ptr::eq(policies.as_ptr(), Arc::as_ptr(&seen.policies))
+            && seen.outbox.is_empty()
+            && *others == seen.others
+            && asked_with == settings
+            && *first_seen == seen.first_seen
+            && *asked <= now
+            && until.is_none_or(|until| now < until);
+        stands.then_some(Next::Wait {
+            until: *until,
+            what: *what,
+        })
+    }
+
+    /// Whether it was given about this very version of a ticket.
+    pub fn is_about(&self, ticket: &Arc<Ticket>) -> bool {
+        std::ptr::eq(self.ticket.as_ptr(), Arc::as_ptr(ticket))
+    }
 }
 
 /// Facts about other tickets of the namespace.

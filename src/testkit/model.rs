@@ -345,6 +345,7 @@ impl Model {
             outbox: self.outbox.clone(),
             others: self.others.clone(),
             first_seen: self.first_seen,
+            remembered: None,
         }
     }
 
