@@ -100,11 +100,11 @@ async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> 
         .to_owned();
 
     heading("Nobody answers: the chain goes from step to step");
-    page(receiver, "on-call", 0).await?;
+    page(receiver, "on-call", 1).await?;
     show(plane).await?;
-    page(receiver, "second", 0).await?;
+    page(receiver, "second", 1).await?;
     show(plane).await?;
-    page(receiver, "everyone", 0).await?;
+    page(receiver, "everyone", 2).await?;
     show(plane).await?;
 
     heading("Acknowledged, resolved, closed: each a fact in the spec");
@@ -188,13 +188,17 @@ fn check_pages(pages: &[Received]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn page(receiver: &Receiver, step: &str, repeat: i64) -> anyhow::Result<()> {
+/// Waits until the page of a step has reached so many people, and shows it as each received it.
+async fn page(receiver: &Receiver, step: &str, people: usize) -> anyhow::Result<()> {
     let fits = |page: &&Received| {
         page.json()
-            .is_ok_and(|body| body["data"]["step"] == step && body["data"]["repeat"] == repeat)
+            .is_ok_and(|body| body["data"]["step"] == step && body["data"]["repeat"] == 0)
     };
     let got = receiver
-        .wait_for(|ledger| ledger.all().iter().any(|page| fits(&page)), LIMIT)
+        .wait_for(
+            |ledger| ledger.all().iter().filter(fits).count() >= people,
+            LIMIT,
+        )
         .await?;
     for page in got.iter().filter(fits) {
         print_message(page)?;
@@ -221,10 +225,9 @@ fn print_message(page: &Received) -> anyhow::Result<()> {
         data["why"].as_str().unwrap_or_default()
     );
     if let Some(what) = data["next"]["what"].as_str() {
-        println!(
-            "  next: {what} at {}",
-            data["next"]["time"].as_str().unwrap_or_default()
-        );
+        let time = data["next"]["time"].as_str();
+        let when = time.map_or_else(String::new, |time| format!(" at {time}"));
+        println!("  next: {what}{when}");
     }
     Ok(())
 }

@@ -176,10 +176,10 @@ impl<'a> Draft<'a> {
             at.as_millisecond(),
             self.transitions.len()
         );
-        let note = actor.map_or_else(
-            || message.to_owned(),
-            |actor| format!("{message} (by {actor})"),
-        );
+        let note = match actor.filter(|actor| !message.contains(actor)) {
+            Some(actor) => format!("{message} (by {actor})"),
+            None => message.to_owned(),
+        };
         self.transitions.push(Transition {
             key,
             warning,
