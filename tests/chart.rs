@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::Parser;
+use firebell::app::{Cli, Command};
 use firebell::testkit::eventually;
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use serde_json::{Value, json};
@@ -224,6 +226,29 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
     });
     let refusal = refused.await.unwrap().to_string();
     assert!(refusal.contains("violates PodSecurity"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_arguments_of_its_pod_are_those_that_the_program_takes() {
+    let stage = Stage::set("chart").await;
+    let every = "namespaces={shop,depot},sharedPolicyNamespace=shared,allowNetworks={10.0.0.0/8},extraCA.configMap=ca,archiveAfter=48h,log.format=text";
+    for values in ["replicas=1", every] {
+        let only = ["--show-only", "templates/deployment.yaml", "--set", values];
+        let text = rendered(&stage, &only).await.unwrap();
+        let deployment: Value = serde_saphyr::from_str(&text).unwrap();
+        let given = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+        let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+        let line = ["firebell".to_owned()].into_iter().chain(given.clone());
+        let taken = Cli::try_parse_from(line).unwrap();
+        let Command::Run(run) = taken.command else {
+            panic!("the pod should run the operator, not {given:?}");
+        };
+        if values == every {
+            assert_eq!(run.namespaces, ["shop", "depot"]);
+            assert_eq!(run.shared_policy_namespace.as_deref(), Some("shared"));
+            assert_eq!(run.archive_after.to_string(), "48h");
+        }
+    }
 }
 
 /// Group, resource and verb of each right in the rules of a Role.
