@@ -11,14 +11,24 @@ mod crashes;
 mod edge;
 #[path = "decisions/handover.rs"]
 mod handover;
+#[path = "decisions/holds.rs"]
+mod holds;
+#[path = "decisions/holds_clocks.rs"]
+mod holds_clocks;
+#[path = "decisions/holds_limits.rs"]
+mod holds_limits;
 #[path = "decisions/live_people.rs"]
 mod live_people;
+#[path = "decisions/maintenance.rs"]
+mod maintenance;
 #[path = "decisions/meanwhile.rs"]
 mod meanwhile;
 #[path = "decisions/notices.rs"]
 mod notices;
 #[path = "decisions/quiet.rs"]
 mod quiet;
+#[path = "decisions/suspend.rs"]
+mod suspend;
 #[path = "decisions/timetable.rs"]
 mod timetable;
 #[path = "decisions/updates.rs"]

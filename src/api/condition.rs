@@ -72,6 +72,8 @@ pub mod condition_type {
     pub const DUPLICATE_INVALID: &str = "DuplicateInvalid";
     /// Ticket: another open ticket has the same deduplication key.
     pub const POSSIBLE_DUPLICATE: &str = "PossibleDuplicate";
+    /// Ticket: a hold, a suspension of its policy or maintenance holds it.
+    pub const HELD: &str = "Held";
     /// Ticket: a hold is ignored.
     pub const HOLD_INVALID: &str = "HoldInvalid";
     /// Ticket: the pinned revision is gone.
@@ -80,6 +82,8 @@ pub mod condition_type {
     pub const ESCALATION_REQUESTED: &str = "EscalationRequested";
     /// Policy: more than one default in the namespace.
     pub const DEFAULT_CONFLICT: &str = "DefaultConflict";
+    /// Policy: all its tickets are held.
+    pub const SUSPENDED: &str = "Suspended";
     /// RCA: nothing is missing.
     pub const COMPLETE: &str = "Complete";
     /// RCA: not approved by its due time.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
 use super::schema;
+use super::time::Time;
 
 /// What the operator says about a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +24,10 @@ pub struct EscalationPolicyStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::count)]
     pub generation: Option<i64>,
+    /// When the `spec.suspend` that stands there was first seen; it counts for 24 h from then, as long as it is there.
+    /// Progress, kept for decisions after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_seen_time: Option<Time>,
     /// How many open tickets use this policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::count)]

@@ -15,6 +15,7 @@ use super::slim::slim;
 use super::versions::{Held, Origin, Verdict, judge};
 use crate::api::EscalationPolicy;
 use crate::domain::selection::{LivePolicy, PolicyIndex, PolicyKey};
+use crate::domain::suspend;
 
 /// What taking in a policy led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,6 +272,7 @@ fn live_of(policy: &EscalationPolicy) -> LivePolicy {
             .unwrap_or_default(),
         revision: status.and_then(|status| status.revision.clone()),
         suspend: policy.spec.suspend.clone(),
+        suspend_seen: suspend::known(policy),
     }
 }
 
@@ -280,9 +282,11 @@ fn same_for_tickets(one: &LivePolicy, other: &LivePolicy) -> bool {
         generation,
         revision,
         suspend,
+        suspend_seen,
     } = one;
     *created == other.created
         && *generation == other.generation
         && *revision == other.revision
         && *suspend == other.suspend
+        && *suspend_seen == other.suspend_seen
 }

@@ -24,6 +24,7 @@ use crate::api::EscalationPolicy;
 use crate::clock::{Now, OperatorClock};
 use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyKey;
+use crate::domain::suspend;
 use crate::metrics::Kind;
 
 /// How often a Secret that is missing is asked for again.
@@ -125,10 +126,11 @@ impl PolicyDesk {
             CALENDAR_AGAIN
         };
         let until = secrets.read.saturating_add(again).unwrap_or(Timestamp::MAX);
+        let resumes = suspend::resumes(policy, now);
         self.secrets
             .lock()
             .insert(key.clone(), SecretsSeen { until, ..secrets });
-        Ok(until)
+        Ok(resumes.map_or(until, |resumes| until.min(resumes)))
     }
 
     /// Makes sure that the revision of a valid spec is stored, before any status names it.

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::policy::Use;
 use crate::api::condition::{condition_type, reason};
-use crate::api::{Condition, ConditionStatus, EscalationPolicy, EscalationPolicyStatus};
+use crate::api::{Condition, ConditionStatus, EscalationPolicy, EscalationPolicyStatus, Time};
 use crate::domain::next::Transition;
 use crate::domain::policy::{Finding, OpenItem};
+use crate::domain::suspend;
 
 /// Longest message of a condition in bytes.
 const MESSAGE_MOST: usize = 1024;
@@ -46,6 +47,7 @@ pub fn status_of(
             .collect(),
         ..before.clone()
     };
+    status.suspend_seen_time = suspend::first_seen(policy, now).map(Time);
     if let Some(usage) = found.usage {
         status.open_tickets = Some(usage.open);
         status.outdated_tickets = Some(usage.outdated);
@@ -66,6 +68,7 @@ pub fn status_of(
     };
     readiness(&mut conditions, found, before.revision.as_deref());
     default_conflict(&mut conditions, policy, found);
+    suspended(&mut conditions, policy, status.suspend_seen_time);
     status.conditions = conditions.list;
     transitions.extend(told(&before, &status, generation));
     (status, transitions)
@@ -133,6 +136,25 @@ fn default_conflict(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, 
     );
 }
 
+/// Says who suspended the policy until when; a suspension that is over says nothing.
+fn suspended(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, seen: Option<Time>) {
+    let words = policy
+        .spec
+        .suspend
+        .as_ref()
+        .zip(seen)
+        .and_then(|(suspend, seen)| suspend::words(suspend, seen.0, conditions.now));
+    if let Some(words) = words {
+        let message = format!("every ticket of this policy is held: {words}");
+        conditions.set(
+            condition_type::SUSPENDED,
+            ConditionStatus::True,
+            condition_type::SUSPENDED,
+            &message,
+        );
+    }
+}
+
 /// Conditions as they are put together: one that stays as it was keeps its time.
 struct Conditions<'a> {
     before: &'a [Condition],
@@ -190,6 +212,7 @@ fn told(
             let reason = match condition.type_.as_str() {
                 condition_type::STALLED => reason::INVALID_SPEC,
                 condition_type::DEFAULT_CONFLICT => condition_type::DEFAULT_CONFLICT,
+                condition_type::SUSPENDED => condition_type::SUSPENDED,
                 _ => return None,
             };
             Some(Transition {

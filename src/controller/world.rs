@@ -182,7 +182,8 @@ fn is_final(progress: &Progress) -> bool {
     }
 }
 
-/// Whether the status holds a final state of a delivery.
+/// Whether the status holds what was decided on a delivery's result: its final state, or that it is armed anew (a
+/// renewed budget, the end of a hold).
 fn recorded(status: &TicketStatus, id: &DeliveryId) -> bool {
     status.deliveries.iter().any(|record| {
         record.id == id.as_str()
@@ -190,8 +191,9 @@ fn recorded(status: &TicketStatus, id: &DeliveryId) -> bool {
                 DeliveryState::Delivered
                 | DeliveryState::Failed
                 | DeliveryState::Cancelled
-                | DeliveryState::Unknown => true,
-                DeliveryState::Armed | DeliveryState::Sending => false,
+                | DeliveryState::Unknown
+                | DeliveryState::Armed => true,
+                DeliveryState::Sending => false,
             }
     })
 }

@@ -117,8 +117,10 @@ fn expire(draft: &mut Draft<'_>) {
     let Some(expiry) = draft.status.acknowledge_expiry_time else {
         return;
     };
-    if draft.now < expiry.0 {
-        draft.wake(expiry.0, Waiting::Deadline);
+    if draft.work_clock() < expiry.0 {
+        if draft.held.is_none() {
+            draft.wake(expiry.0, Waiting::Deadline);
+        }
         return;
     }
     facts::void(&mut draft.status, Block::Acknowledgement);

@@ -5,7 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::delivery::{Delivery, DeliveryId, FailureCause, Message, Progress, Target, ValidWhile};
+use super::delivery::{
+    Delivery, DeliveryId, FailureCause, Message, Progress, Standing, Target, ValidWhile,
+};
 use super::draft::{Draft, Tell, after};
 use super::message::{self, NoticeOf, PageOf};
 use super::next::Waiting;
@@ -174,13 +176,26 @@ fn open(state: DeliveryState) -> bool {
 /// Takes the outbox's results into the entries; returns the finished ones.
 pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
     let mut finished = Vec::new();
-    for known in &mut draft.status.deliveries {
-        if !open(known.state) {
+    for at in 0..draft.status.deliveries.len() {
+        let Some(known) = draft
+            .status
+            .deliveries
+            .get(at)
+            .filter(|known| open(known.state))
+        else {
             continue;
-        }
+        };
         let Some(progress) = draft.seen.outbox.get(&DeliveryId::from_stored(&known.id)) else {
             continue;
         };
+        let postponed = matches!(progress, Progress::Cancelled { .. }) && postponed(draft, known);
+        let Some(known) = draft.status.deliveries.get_mut(at) else {
+            continue;
+        };
+        if postponed {
+            known.state = DeliveryState::Armed;
+            continue;
+        }
         apply_result(known, progress);
         if !open(known.state) {
             finished.push((known.clone(), progress.clone()));
@@ -188,6 +203,23 @@ pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
     }
     tell_failures(draft, &finished);
     finished
+}
+
+/// Whether a page waits for the end of a hold, written or decided now: it leaves then, under the same id.
+fn postponed(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
+    let written = draft.seen.ticket.status.as_ref();
+    let was_held = written
+        .and_then(|status| status.holding.as_ref())
+        .is_some_and(|holding| holding.since_time.is_some());
+    if !(was_held || draft.standing.held) || record.round != draft.escalation_round() {
+        return false;
+    }
+    let standing = |held| Standing {
+        held,
+        ..draft.standing
+    };
+    let valid_while = valid_while(draft, record);
+    valid_while.holds(standing(false)) && !valid_while.holds(standing(true))
 }
 
 fn apply_result(known: &mut DeliveryRecord, progress: &Progress) {
@@ -345,6 +377,9 @@ fn resend(draft: &mut Draft<'_>) {
         };
         let id = DeliveryId::from_stored(&known.id);
         if !open(known.state) || draft.seen.outbox.contains_key(&id) {
+            continue;
+        }
+        if postponed(draft, &known) {
             continue;
         }
         let valid_while = valid_while(draft, &known);

@@ -104,9 +104,9 @@ impl fmt::Display for Target {
 /// As long as this holds a delivery may leave; afterwards it is withheld or cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValidWhile {
-    /// Nobody has validly acknowledged (nor resolved, closed) the ticket.
+    /// Nobody has validly acknowledged (nor resolved, closed) the ticket, and nothing holds it.
     NotAcknowledged,
-    /// The ticket is not resolved.
+    /// The ticket is not resolved, and nothing holds it.
     NotResolved,
     /// The ticket is not closed.
     Open,
@@ -115,6 +115,10 @@ pub enum ValidWhile {
 }
 
 /// How a ticket stands at this moment, as far as deliveries care.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that hold or not, each independent of the others"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// A valid acknowledgement holds.
@@ -123,16 +127,16 @@ pub struct Standing {
     pub resolved: bool,
     /// Closed (as duplicate too) or deleted.
     pub closed: bool,
+    /// A hold, a suspension or maintenance is in force: what the chain sends waits for its end.
+    pub held: bool,
 }
 
 impl ValidWhile {
     /// Whether a delivery may still leave on a ticket that stands so.
     pub fn holds(self, standing: Standing) -> bool {
         match self {
-            Self::NotAcknowledged => {
-                !standing.acknowledged && !standing.resolved && !standing.closed
-            }
-            Self::NotResolved => !standing.resolved && !standing.closed,
+            Self::NotAcknowledged => !standing.acknowledged && Self::NotResolved.holds(standing),
+            Self::NotResolved => !standing.resolved && !standing.closed && !standing.held,
             Self::Open => !standing.closed,
             Self::Always => true,
         }

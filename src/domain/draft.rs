@@ -8,14 +8,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{Delivery, Standing, TicketKey};
+use super::holds::Held;
 use super::next::{Next, StatusPatch, Transition, Waiting};
 use super::observed::{Observed, Settings};
 use super::people::People;
 use super::policy::ValidPolicy;
 use super::timetable::Chain;
 use super::{
-    advice, archiving, bounds, conditions, deliveries, escalation, handover, lifecycle, opening,
-    pinning, targets, timeline, underway, updates, waiting,
+    advice, archiving, bounds, conditions, deliveries, escalation, handover, holds, lifecycle,
+    opening, pinning, targets, timeline, underway, updates, waiting,
 };
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
 
@@ -57,6 +58,8 @@ pub struct Draft<'a> {
     pub live: Option<Arc<ValidPolicy>>,
     /// How the ticket stands for deliveries.
     pub standing: Standing,
+    /// Set while a hold, a suspension or maintenance holds the ticket.
+    pub held: Option<Held>,
     /// Set when the chain has to start again.
     pub restart: Option<Restart>,
     /// Set when the effective severity changed in this decision.
@@ -90,7 +93,9 @@ impl<'a> Draft<'a> {
                 acknowledged: false,
                 resolved: false,
                 closed: false,
+                held: false,
             },
+            held: None,
             restart: None,
             severity_change: None,
             repinned: false,
@@ -245,6 +250,11 @@ impl<'a> Draft<'a> {
             .any(|(step, _)| chain.holds(step.condition))
     }
 
+    /// The moment at which the timers of open work stand: now, or since when the ticket is held.
+    pub fn work_clock(&self) -> Timestamp {
+        self.held.as_ref().map_or(self.now, |held| held.since)
+    }
+
     /// The status as it stands written.
     pub fn written(&self) -> &TicketStatus {
         static NOTHING: std::sync::LazyLock<TicketStatus> =
@@ -298,7 +308,9 @@ pub fn next(seen: &Observed, settings: &Settings, now: Timestamp) -> Next {
 fn apply_rules(draft: &mut Draft<'_>) {
     opening::apply(draft);
     pinning::apply(draft);
+    holds::apply(draft);
     lifecycle::apply(draft);
+    holds::settle(draft);
     targets::apply(draft);
     updates::apply(draft);
     advice::apply(draft);

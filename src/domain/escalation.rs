@@ -10,8 +10,9 @@ use super::draft::{Draft, Restart, Tell, after};
 use super::next::Waiting;
 use super::notices;
 use super::pages::{self, Stage};
+use super::requests::{self, Refusal};
 use super::timetable::{Chain, Upcoming, What, fired};
-use super::{place, raised, requests};
+use super::{place, raised, standstill, starting};
 use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
 
 /// First decided later than this after its time = missed (api.md section 5, "Downtime").
@@ -24,65 +25,42 @@ pub fn apply(draft: &mut Draft<'_>) {
         return;
     };
     if draft.standing.resolved || draft.standing.closed {
+        requests::refuse_all(draft, Refusal::Over);
         rest(draft, EscalationState::Stopped);
         return;
     }
     let row = policy.row(draft.severity());
     match row.paging {
-        Paging::RecordOnly => return rest(draft, EscalationState::NotPaged),
+        Paging::RecordOnly => {
+            requests::refuse_all(draft, Refusal::NotPaged);
+            return rest(draft, EscalationState::NotPaged);
+        }
         Paging::Page => {}
     }
     let was_recorded_only = draft.escalation().state == EscalationState::NotPaged;
+    if draft.escalation().round == 0 && draft.held.is_some() {
+        requests::refuse_all(draft, Refusal::Held);
+        return rest(draft, EscalationState::Held);
+    }
     if draft.escalation().round == 0 {
-        let first = first_start(draft, row.initial_delay);
+        let first = starting::first(draft, row.initial_delay);
         start(draft, first);
     } else if let Some(restart) = draft.restart {
         start(draft, restart);
     } else if was_recorded_only {
-        let base = changed_at(draft);
+        let base = starting::changed_at(draft);
         let reason = StartReason::SeverityRaised;
         start(draft, Restart { reason, base });
     } else if draft.severity_change.is_some() || draft.repinned {
-        let at = changed_at(draft);
+        let at = starting::changed_at(draft).min(draft.work_clock());
         place::keep(draft, at);
+    }
+    if draft.held.is_some() {
+        return standstill::apply(draft);
     }
     requests::apply(draft);
     if !place::waits_for_signal(draft) {
         run(draft);
-    }
-}
-
-/// The moment the chain could first start: submission, a policy that came late, a level that pages at last.
-fn first_start(draft: &mut Draft<'_>, delay: SignedDuration) -> Restart {
-    let state = draft.escalation().state;
-    let submitted = draft.status.submit_time.map(|time| time.0);
-    let pinned = draft.status.policy.as_ref().and_then(|pin| pin.pin_time);
-    let could = match state {
-        EscalationState::Blocked => pinned.map(|time| time.0).max(submitted),
-        EscalationState::NotPaged => Some(changed_at(draft)),
-        EscalationState::Pending
-        | EscalationState::Running
-        | EscalationState::Held
-        | EscalationState::Stopped
-        | EscalationState::Exhausted => submitted,
-    };
-    let raised = state == EscalationState::NotPaged
-        && draft.severity_change.is_some_and(|change| change.raised);
-    Restart {
-        reason: if raised {
-            StartReason::SeverityRaised
-        } else {
-            StartReason::Opened
-        },
-        base: after(could.unwrap_or(draft.now), delay),
-    }
-}
-
-/// When the row changed: with the severity, else with the policy, which is seen now.
-fn changed_at(draft: &Draft<'_>) -> Timestamp {
-    match draft.severity_change {
-        Some(change) if !draft.repinned => change.at,
-        Some(_) | None => draft.now,
     }
 }
 
@@ -97,7 +75,7 @@ fn blocked(draft: &mut Draft<'_>) {
 }
 
 /// The chain stands still and nothing is armed.
-fn rest(draft: &mut Draft<'_>, state: EscalationState) {
+pub fn rest(draft: &mut Draft<'_>, state: EscalationState) {
     let escalation = draft.escalation();
     escalation.state = state;
     disarm(escalation);
@@ -118,7 +96,8 @@ fn start(draft: &mut Draft<'_>, restart: Restart) {
     open_round(escalation, restart.base);
     escalation.start_reason = Some(restart.reason);
     escalation.severity = Some(severity);
-    if restart.reason == StartReason::SeverityRaised {
+    // Held, the round calls at the end of the hold: nobody was reached just before that.
+    if restart.reason == StartReason::SeverityRaised && draft.held.is_none() {
         raised::spare_the_reached(draft);
     }
 }
@@ -415,9 +394,9 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     pull_forward(draft);
 }
 
-/// The next step of this round is due now; nominal times of later ones stay.
+/// The next step of this round is due now, under a hold as soon as that is over; nominal times of later ones stay.
 pub fn pull_forward(draft: &mut Draft<'_>) {
-    let now = draft.now;
+    let now = draft.work_clock();
     let Some(policy) = draft.policy.clone() else {
         return;
     };

@@ -33,6 +33,8 @@ pub enum Block {
     Signal,
     /// `spec.update`
     Update,
+    /// `spec.holds`
+    Holds,
 }
 
 impl Block {
@@ -50,6 +52,7 @@ impl Block {
             Self::DuplicateOf => "duplicateOf",
             Self::Signal => "signal",
             Self::Update => "update",
+            Self::Holds => "holds",
         }
     }
 
@@ -65,7 +68,8 @@ impl Block {
             | Self::Closure
             | Self::DuplicateOf
             | Self::Signal
-            | Self::Update) => other.key(),
+            | Self::Update
+            | Self::Holds) => other.key(),
         }
     }
 }
@@ -141,6 +145,7 @@ pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
             SignalState::Firing => FIRING.to_owned(),
             SignalState::Resolved => RESOLVED.to_owned(),
         }),
+        Block::Holds => (!spec.holds.is_empty()).then(|| hash_of(&spec.holds)),
     }
 }
 

@@ -82,7 +82,7 @@ fn take(draft: &mut Draft<'_>, block: Block, fresh: Fresh) {
         Block::Triage => stages::declared(draft, stages::Stage::Triage, fresh),
         Block::Assignment => stages::declared(draft, stages::Stage::Assignment, fresh),
         Block::Closure => closing::declared(draft, fresh),
-        Block::AtLeast | Block::PageAgain | Block::Update => {}
+        Block::AtLeast | Block::PageAgain | Block::Update | Block::Holds => {}
     }
 }
 
@@ -135,6 +135,7 @@ pub fn standing(ticket: &Ticket) -> Standing {
         acknowledged,
         resolved,
         closed: known.closed || deleted,
+        held: known.held,
     }
 }
 
@@ -144,6 +145,10 @@ pub fn standing_of(status: &TicketStatus) -> Standing {
         acknowledged: status.acknowledge_time.is_some(),
         resolved: status.resolve_time.is_some(),
         closed: status.close_time.is_some(),
+        held: status
+            .holding
+            .as_ref()
+            .is_some_and(|holding| holding.since_time.is_some()),
     }
 }
 

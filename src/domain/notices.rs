@@ -12,7 +12,7 @@ use super::audience;
 use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
-use super::facts::Block;
+use super::facts::{Block, hash_of};
 use crate::api::{Audience, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update};
 
 /// What caused a notice: the hash of a block and when it was acted on, or a subject and its time. The time makes a
@@ -97,7 +97,9 @@ pub fn paged(draft: &Draft<'_>) -> Vec<Target> {
             .kind
             .as_deref()
             .is_none_or(|kind| kind == "SeverityNow");
-        if !is_page || known.round < first || !reached(known.state) {
+        // Behind a repeat that did not leave stands the page before it, which did.
+        let reached = reached(known.state) || known.repeat.is_some();
+        if !is_page || known.round < first || !reached {
             continue;
         }
         let target = Target::parse(&known.target);
@@ -181,6 +183,15 @@ pub fn acknowledged(draft: &mut Draft<'_>, by: &str, at: Timestamp) {
         .into_iter()
         .collect();
     to_paged(draft, "AcknowledgedBy", &cause, &own);
+}
+
+/// Tells those whom the policy names and everybody who was paged that something holds the ticket, or nothing any more,
+/// since `at`.
+pub fn held(draft: &mut Draft<'_>, at: Timestamp) {
+    let words = draft.held.as_ref().map(|held| held.words.as_str());
+    let cause = Cause::block(&hash_of(&words), at);
+    tell_all(draft, NotifyOn::Held, &cause);
+    to_paged(draft, "Held", &cause, &[]);
 }
 
 /// Tells those whom the policy names for an exhausted chain.

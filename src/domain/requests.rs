@@ -25,6 +25,45 @@ pub fn apply(draft: &mut Draft<'_>) {
     }
 }
 
+/// Why a chain takes no requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The ticket is held, suspended or under maintenance.
+    Held,
+    /// The ticket is resolved or closed.
+    Over,
+    /// Its severity is recorded, not paged.
+    NotPaged,
+}
+
+/// Says of new requests why nothing happens. They are handled by that: to ask again takes a fresh `token` or `pageAgain`.
+pub fn refuse_all(draft: &mut Draft<'_>, why: Refusal) {
+    let (at_least, again) = (fresh(draft, Block::AtLeast), fresh(draft, Block::PageAgain));
+    if at_least.is_none() && again.is_none() {
+        return;
+    }
+    let (reason, message) = match why {
+        Refusal::Held => {
+            let words = draft.held.as_ref().map_or("", |held| held.words.as_str());
+            (
+                "Held",
+                format!(
+                    "Nobody was paged on request, since the ticket is held: {words}. Lift that, then ask again with a fresh `token` or `pageAgain`."
+                ),
+            )
+        }
+        Refusal::Over => (
+            "Over",
+            "Nobody was paged on request, since the ticket is resolved or closed. Reopen it, then ask again with a fresh `token` or `pageAgain`.".to_owned(),
+        ),
+        Refusal::NotPaged => (
+            "NotPaged",
+            "Nobody was paged on request, since the policy only records this severity. Raise it, then ask again with a fresh `token` or `pageAgain`.".to_owned(),
+        ),
+    };
+    refuse(draft, reason, &message);
+}
+
 /// The hash of a request that was not handled yet; handled from now on.
 fn fresh(draft: &mut Draft<'_>, block: Block) -> Option<String> {
     let hash = facts::declared(&draft.ticket().spec, block);

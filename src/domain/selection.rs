@@ -24,6 +24,8 @@ pub struct LivePolicy {
     pub revision: Option<String>,
     /// `spec.suspend` of the object itself, whatever the rest of the edit is worth.
     pub suspend: Option<Suspend>,
+    /// When that suspension was first seen (`status.suspendSeenTime`, else when it was written).
+    pub suspend_seen: Option<Timestamp>,
 }
 
 /// All policies and stored revisions in view.

@@ -152,16 +152,27 @@ fn measure(draft: &Draft<'_>, kind: Clock, clock: &mut TargetClock) {
     clock.due_time = due.map(Time);
 }
 
+/// Since when a hold keeps the clock from running; the response clock runs on but for maintenance.
+fn held_since(draft: &Draft<'_>, kind: Clock) -> Option<Timestamp> {
+    let holding = draft.status.holding.as_ref()?;
+    let since = match kind {
+        Clock::Response => holding.response_since_time,
+        Clock::Resolution => holding.since_time,
+    };
+    since.map(|since| since.0)
+}
+
 fn judge(draft: &mut Draft<'_>, kind: Clock, clock: &mut TargetClock) {
     let Some(due) = clock.due_time else {
         clock.state = TargetState::Undefined;
         return;
     };
     let over = over_since(&draft.status);
+    let held = held_since(draft, kind);
     let missed = match (clock.met_time, over) {
         (Some(met), _) => met.0 > due.0,
         (None, Some(over)) => over > due.0,
-        (None, None) => draft.now >= due.0,
+        (None, None) => held.unwrap_or(draft.now) >= due.0,
     };
     if clock.breach_time.is_some() {
         clock.state = TargetState::Breached;
@@ -171,7 +182,7 @@ fn judge(draft: &mut Draft<'_>, kind: Clock, clock: &mut TargetClock) {
         breach(draft, kind, clock, due.0);
     } else if clock.met_time.is_some() {
         clock.state = TargetState::Met;
-    } else if over.is_some() {
+    } else if over.is_some() || held.is_some() {
         clock.state = TargetState::Paused;
     } else {
         clock.state = TargetState::Running;

@@ -217,10 +217,12 @@ impl Chain<'_> {
                 .policy
                 .step(&known.name)
                 .filter(|_| known.result == StepResult::Skipped);
-            after(
-                known.time.0,
-                step.map_or(SignedDuration::ZERO, repeats_span),
-            )
+            // A skipped step stands at its nominal time, which a hold puts off.
+            let from = match known.result {
+                StepResult::Skipped => start,
+                StepResult::Fired | StepResult::SkippedEmpty | StepResult::CaughtUp => known.time.0,
+            };
+            after(from, step.map_or(SignedDuration::ZERO, repeats_span))
         });
         [Some(start), ahead, repeats, handled]
             .into_iter()

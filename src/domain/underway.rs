@@ -45,7 +45,10 @@ pub fn forgotten(draft: &Draft<'_>) -> bool {
             deliveries.iter().any(|known| known.id == id.as_str())
         })
     };
-    let never_left = || departure == Departure::Perhaps && stopped_before(draft, next.due);
+    // What may have left before a hold leaves after it, under the same id: nobody has answered it yet.
+    let never_left = || {
+        departure == Departure::Perhaps && (draft.held.is_some() || stopped_before(draft, next.due))
+    };
     !still_armed && !recorded() && !never_left()
 }
 
@@ -80,6 +83,9 @@ fn departed(draft: &mut Draft<'_>) -> Option<(Upcoming, Departure)> {
     draft.status.escalation.as_ref()?.next_step.as_ref()?;
     pinning::load(draft);
     draft.standing = lifecycle::standing_of(&draft.status);
+    if draft.standing.held {
+        return None;
+    }
     let next = escalation::upcoming(draft).filter(|next| next.due <= draft.now)?;
     if !pages::armed(draft, &next) {
         return None;

@@ -89,9 +89,7 @@ fn cadence(draft: &mut Draft<'_>) {
         return;
     };
     // A hold freezes the cadence; its end puts the due time off, and the reminder with it.
-    let holding = draft.status.holding.as_ref();
-    let held = holding.and_then(|holding| holding.since_time);
-    let now = held.map_or(draft.now, |since| since.0);
+    let now = draft.work_clock();
     if now >= due.0 {
         overdue(draft, due.0);
         return;
@@ -100,7 +98,7 @@ fn cadence(draft: &mut Draft<'_>) {
         let message = format!("The next status update is due at {}.", due.0);
         draft.condition(UPDATE_OVERDUE, false, "InTime", &message);
     }
-    if held.is_some() {
+    if draft.held.is_some() {
         return;
     }
     draft.wake(due.0, Waiting::Deadline);

@@ -81,6 +81,10 @@ fn answer(draft: &Draft<'_>) -> Option<(String, Option<Time>)> {
     } else {
         "acknowledgement"
     };
+    if let (EscalationState::Held, Some(held)) = (escalation.state, &draft.held) {
+        let what = format!("the end of {}; then {answer}", held.words);
+        return Some((what, Some(Time(held.until))));
+    }
     let line = match escalation.state {
         EscalationState::Blocked => (
             "a policy that applies; see condition PolicyResolved".to_owned(),

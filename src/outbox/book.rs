@@ -21,12 +21,14 @@ const NOTHING: Standing = Standing {
     acknowledged: false,
     resolved: false,
     closed: false,
+    held: false,
 };
 /// How a ticket stands that is gone.
 const GONE: Standing = Standing {
     acknowledged: false,
     resolved: false,
     closed: true,
+    held: false,
 };
 /// So many tickets that are gone are remembered, against deliveries decided on an older look at them.
 const GONE_REMEMBERED: usize = 1024;

@@ -183,6 +183,7 @@ impl Model {
             generation,
             revision: Some(revision.to_owned()),
             suspend: None,
+            suspend_seen: None,
         };
         index.policies.insert(of("gold"), live);
         self.policies = Arc::new(index);

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{acknowledge, at, close, example, resolve};
+use super::world::{EXAMPLE, acknowledge, at, close, example, hold, lift, resolve, with_policy};
 use firebell::api::{
-    ClosureReason, DeliveryState, EscalationRequest, Severity, Signal, SignalState, TicketStatus,
+    ClosureReason, DeliveryState, EscalationRequest, HoldReason, Severity, Signal, SignalState,
+    TicketStatus,
 };
 use firebell::testkit::model::{Answer, Fault, Model};
 use jiff::{SignedDuration, Timestamp};
@@ -131,6 +132,66 @@ const SCENARIOS: [Scenario; 11] = [
     }),
 ];
 
+const HELD: [Scenario; 3] = [
+    scenario(
+        "held and released, one hold by its end and one by hand",
+        None,
+        || {
+            let mut model = example();
+            hold(
+                &mut model,
+                "10:07",
+                "vendor",
+                HoldReason::AwaitingVendor,
+                Some("10:20"),
+            );
+            hold(
+                &mut model,
+                "10:18",
+                "customer",
+                HoldReason::AwaitingCustomer,
+                Some("12:00"),
+            );
+            lift(&mut model, "10:30", "customer");
+            acknowledge(&mut model, "10:50");
+            hold(
+                &mut model,
+                "11:00",
+                "change",
+                HoldReason::AwaitingChange,
+                Some("11:40"),
+            );
+            model
+        },
+    ),
+    scenario("held while a slow receiver is paged", None, || {
+        let mut model = example();
+        let span = SignedDuration::from_secs(40);
+        model.answer = Box::new(move |_| Answer::TakesAfter(span));
+        hold(
+            &mut model,
+            "10:05:20",
+            "vendor",
+            HoldReason::AwaitingVendor,
+            Some("10:25"),
+        );
+        model
+    }),
+    scenario(
+        "maintenance before the first page and in the middle of the chain",
+        None,
+        || {
+            let windows = [("09:00", "10:10"), ("10:20", "10:45")];
+            let windows = windows.map(|(from, until)| {
+                let (from, until) = (at(from), at(until));
+                let name = until.as_second();
+                format!("{{name: at-{name}, fromTime: '{from}', untilTime: '{until}', by: carol}}")
+            });
+            with_policy(&format!("{EXAMPLE}maintenance: [{}]\n", windows.join(", ")))
+        },
+    ),
+];
+
 fn end() -> Timestamp {
     at("16:00")
 }
@@ -241,7 +302,7 @@ fn sweep(scenario: &Scenario, fault: Option<Fault>) -> Result<usize, String> {
 #[test]
 fn a_crash_at_any_point_loses_nothing_and_repeats_at_most_once_under_the_same_id() {
     let mut swept = 0;
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS.iter().chain(&HELD) {
         swept += sweep(scenario, None).unwrap_or_else(|what| panic!("{}: {what}", scenario.name));
     }
     assert!(

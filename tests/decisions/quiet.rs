@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::world::{acknowledge, at, close, example, resolve};
-use firebell::api::ClosureReason;
+use super::world::{acknowledge, at, close, example, hold, resolve};
+use firebell::api::{ClosureReason, HoldReason};
 use firebell::domain::decide::decide;
 use firebell::domain::next::Next;
 use firebell::domain::observed::{Observed, Remembered, Settings};
@@ -45,6 +45,21 @@ fn an_acknowledged_ticket_is_quiet_until_the_acknowledgement_expires() {
     let mut model = example();
     acknowledge(&mut model, "10:07");
     stays_quiet(model, at("11:42"));
+}
+
+#[test]
+fn a_held_ticket_is_quiet_until_its_hold_ends() {
+    let mut model = example();
+    acknowledge(&mut model, "10:07");
+    hold(
+        &mut model,
+        "10:10",
+        "vendor",
+        HoldReason::AwaitingVendor,
+        Some("13:00"),
+    );
+    hold(&mut model, "10:20", "bad", HoldReason::Other, None);
+    stays_quiet(model, at("13:30"));
 }
 
 #[test]

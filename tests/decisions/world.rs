@@ -1,7 +1,8 @@
 //! The example of api.md 3.1 and the words the tests share.
 
 use firebell::api::{
-    Acknowledgement, Closure, ClosureReason, EscalationPolicySpec, Resolution, Severity, TicketSpec,
+    Acknowledgement, Closure, ClosureReason, ConditionStatus, EscalationPolicySpec, Hold,
+    HoldReason, Resolution, Severity, TicketSpec, Time,
 };
 use firebell::testkit::model::Model;
 use jiff::Timestamp;
@@ -87,6 +88,36 @@ pub fn close(model: &mut Model, clock: &str, reason: ClosureReason) {
             revoked: false,
         });
     });
+}
+
+/// Sets a hold, or changes the one of that name.
+pub fn hold(model: &mut Model, clock: &str, name: &str, reason: HoldReason, until: Option<&str>) {
+    let hold = Hold {
+        name: name.to_owned(),
+        reason,
+        until_time: until.map(|until| Time(at(until))),
+        by: "bob".to_owned(),
+        note: None,
+    };
+    model.edit_at(at(clock), "holds", move |spec| {
+        spec.holds.retain(|known| known.name != hold.name);
+        spec.holds.push(hold.clone());
+    });
+}
+
+/// Lifts a hold.
+pub fn lift(model: &mut Model, clock: &str, name: &str) {
+    let name = name.to_owned();
+    model.edit_at(at(clock), "holds", move |spec| {
+        spec.holds.retain(|known| known.name != name);
+    });
+}
+
+/// The conditions that stand True, by type, with their messages.
+pub fn standing(model: &Model, type_: &str) -> Option<String> {
+    let conditions = model.status().conditions;
+    let known = conditions.into_iter().find(|known| known.type_ == type_)?;
+    (known.status == ConditionStatus::True).then_some(known.message)
 }
 
 /// The pages as lines: time, step, repeat, round.

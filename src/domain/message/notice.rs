@@ -108,6 +108,9 @@ fn acknowledged(draft: &Draft<'_>) -> String {
 }
 
 fn held(draft: &Draft<'_>) -> String {
+    if let Some(held) = &draft.held {
+        return format!("Held: {}. Nobody is paged meanwhile.", held.words);
+    }
     let timeline = draft.status.timeline.iter().rev();
     let mut changes = timeline.filter(|entry| ["Held", "Released"].contains(&entry.kind.as_str()));
     match changes.next() {

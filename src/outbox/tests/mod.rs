@@ -21,6 +21,7 @@ const NOTHING: Standing = Standing {
     acknowledged: false,
     resolved: false,
     closed: false,
+    held: false,
 };
 const ACKNOWLEDGED: Standing = Standing {
     acknowledged: true,

@@ -1,0 +1,447 @@
+//! Holds, suspension and maintenance: what makes a ticket wait, since when and until when.
+//!
+//! Rule: `api.md` section 5 "Hold". They concern open work: a resolved or closed ticket is not held and closes in its
+//! time; reopened, what still stands holds it again from then on. First seen stays with the name of a hold as long as
+//! it is there: nobody keeps an unanswered ticket quiet for longer by editing its hold. Setting counts from when it was
+//! written (facts seen late), an end by time from that time, a removal from when it is seen.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::draft::{Draft, after};
+use super::facts::{self, Block, Judged, hash_of};
+use super::freeze::{self, Stretch};
+use super::lifecycle::over_since;
+use super::next::Waiting;
+use super::{holding, maintenance, release, suspend};
+use crate::api::{Duration, Hold, HoldReason, HoldSeen, Holding, Time};
+
+/// On a ticket nobody answered a hold must end so soon after it was first seen.
+const UNANSWERED: SignedDuration = SignedDuration::from_hours(4);
+/// A hold without `untilTime` counts so long after it was first seen.
+const OPEN_ENDED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A ticket is held at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, unless something is lifted or added.
+    pub until: Timestamp,
+    /// By what, whom and until when, for people.
+    pub words: String,
+}
+
+/// Something that may hold a ticket.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name in `status.holding.seen`.
+    pub key: String,
+    /// Hash of its content.
+    pub hash: String,
+    /// It pauses the response clock too.
+    pub maintenance: bool,
+    /// Who set it.
+    pub by: String,
+    /// What, by whom, until when.
+    pub words: String,
+    /// When its present content was written, as far as known.
+    pub dated: Timestamp,
+    /// When it was first seen, where it was not seen before.
+    pub first_seen: Timestamp,
+    /// Whether it counts.
+    pub wanted: Wanted,
+    /// Remembered after its end, as long as it is there.
+    pub lasts: bool,
+}
+
+/// Whether something holds a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It does.
+    Counts {
+        /// Since when; `None` = since it was written, or since it is valid.
+        from: Option<Timestamp>,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It must be changed to count: how.
+    Invalid(String),
+    /// There is no open work to hold.
+    Rests,
+}
+
+/// What one source comes to.
+struct Counted {
+    /// Stretches that it claims.
+    claims: Vec<Claim>,
+    /// What to remember of it.
+    entry: HoldSeen,
+}
+
+/// A stretch that a source claims.
+#[derive(Clone, Copy)]
+struct Claim {
+    stretch: Stretch,
+    /// It stood when the status was written: whatever held the ticket up to then, it went on without a gap.
+    stood: bool,
+}
+
+/// Takes in what holds the ticket now, and releases what is over at its true time.
+pub fn apply(draft: &mut Draft<'_>) {
+    let over = over_since(&draft.status).is_some();
+    let (sources, ahead) = sources(draft, over);
+    if let Some(ahead) = ahead.filter(|_| !over) {
+        draft.wake(ahead, Waiting::Deadline);
+    }
+    if sources.is_empty() && draft.status.holding.is_none() {
+        return;
+    }
+    let mut state = draft.status.holding.take().unwrap_or_default();
+    let before = std::mem::take(&mut state.seen);
+    let submitted = draft.status.submit_time.map_or(draft.now, |time| time.0);
+    let mut claims = Claims::default();
+    for source in &sources {
+        let known = before.iter().find(|known| known.name == source.key);
+        let Counted {
+            claims: found,
+            entry,
+        } = count(source, known, submitted, draft.now);
+        claims.add(&found, source.maintenance);
+        if entry.from_time.is_some() || source.lasts {
+            state.seen.push(entry);
+        }
+    }
+    let gone = |known: &&HoldSeen| !sources.iter().any(|source| source.key == known.name);
+    for known in before.iter().filter(gone) {
+        let claim = counting(known).map(|old| stood(old.ended_by(draft.now)));
+        claims.add(claim.as_slice(), known.maintenance);
+    }
+    let frozen = freeze_work(draft, &mut state, &claims.all);
+    freeze_response(draft, &mut state, &claims.maintenance);
+    draft.held = frozen.present.map(|present| Held {
+        since: present.from,
+        until: present.until,
+        words: words(&sources, &state),
+    });
+    for end in state.seen.iter().filter_map(|known| known.until_time) {
+        draft.wake(end.0, Waiting::HoldEnd);
+    }
+    if !over {
+        let change = holding::Change {
+            sources: &sources,
+            before: &before,
+            after: &state.seen,
+            over: &frozen.over,
+        };
+        holding::tell(draft, &change);
+    }
+    draft.status.holding = Some(state).filter(|state| *state != Holding::default());
+}
+
+/// Once the facts are taken in: a ticket that is resolved or closed is held no longer, nor is a response clock that an
+/// answer stopped.
+pub fn settle(draft: &mut Draft<'_>) {
+    let Some(mut state) = draft.status.holding.take() else {
+        return;
+    };
+    let over = over_since(&draft.status);
+    let answered = draft
+        .status
+        .targets
+        .as_ref()
+        .and_then(|targets| targets.response.met_time)
+        .map(|met| met.0);
+    if let Some(end) = answered.or(over)
+        && let Some(since) = state.response_since_time.take()
+    {
+        let until = end.max(since.0);
+        release::response(
+            draft,
+            Stretch {
+                from: since.0,
+                until,
+            },
+        );
+        state.response_release_time = Some(Time(until));
+    }
+    if let Some(end) = over {
+        if let Some(since) = state.since_time.take() {
+            let until = end.max(since.0);
+            let stretch = Stretch {
+                from: since.0,
+                until,
+            };
+            release_work(draft, &mut state, stretch);
+        }
+        state.seen.retain(|known| !known.name.contains('/'));
+        for known in &mut state.seen {
+            (known.from_time, known.until_time) = (None, None);
+        }
+        draft.held = None;
+        draft.standing.held = false;
+        holding::rest(draft);
+    }
+    draft.status.holding = Some(state).filter(|state| *state != Holding::default());
+}
+
+/// Claims of everything, and those that pause the response clock.
+#[derive(Default)]
+struct Claims {
+    all: Vec<Claim>,
+    maintenance: Vec<Claim>,
+}
+
+impl Claims {
+    fn add(&mut self, claims: &[Claim], maintenance: bool) {
+        self.all.extend_from_slice(claims);
+        if maintenance {
+            self.maintenance.extend_from_slice(claims);
+        }
+    }
+}
+
+fn stood(stretch: Stretch) -> Claim {
+    Claim {
+        stretch,
+        stood: true,
+    }
+}
+
+/// Joins claims; those that stood go back to `since`, as at the last write they held the ticket together.
+fn join(since: Option<Time>, floor: Timestamp, claims: &[Claim], now: Timestamp) -> freeze::Frozen {
+    let since = since.map(|time| time.0);
+    let stretch = |claim: &Claim| Stretch {
+        from: since
+            .filter(|_| claim.stood)
+            .map_or(claim.stretch.from, |since| claim.stretch.from.min(since)),
+        until: claim.stretch.until,
+    };
+    let claims: Vec<Stretch> = claims.iter().map(stretch).collect();
+    freeze::join(since, floor, &claims, now)
+}
+
+fn freeze_work(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) -> freeze::Frozen {
+    let floor = draft
+        .status
+        .submit_time
+        .max(state.release_time)
+        .map_or(draft.now, |time| time.0);
+    let frozen = join(state.since_time, floor, claims, draft.now);
+    for over in &frozen.over {
+        release_work(draft, state, *over);
+    }
+    state.since_time = frozen.present.map(|present| Time(present.from));
+    frozen
+}
+
+fn release_work(draft: &mut Draft<'_>, state: &mut Holding, held: Stretch) {
+    release::work(draft, held);
+    let before = state.held_total.as_ref().map_or(0, Duration::as_millis);
+    let span = held.until.duration_since(held.from).as_millis();
+    let total = before + i64::try_from(span).unwrap_or(0);
+    state.held_total = Some(Duration::from_millis(total));
+    state.release_time = Some(Time(held.until));
+}
+
+fn freeze_response(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) {
+    let met = |draft: &Draft<'_>| {
+        let targets = draft.status.targets.as_ref()?;
+        targets.response.met_time
+    };
+    if met(draft).is_some() || (claims.is_empty() && state.response_since_time.is_none()) {
+        return;
+    }
+    let floor = draft
+        .status
+        .submit_time
+        .max(state.response_release_time)
+        .map_or(draft.now, |time| time.0);
+    let frozen = join(state.response_since_time, floor, claims, draft.now);
+    for over in &frozen.over {
+        release::response(draft, *over);
+        state.response_release_time = Some(Time(over.until));
+    }
+    state.response_since_time = frozen.present.map(|present| Time(present.from));
+}
+
+/// Everything that may hold the ticket, and when the next maintenance begins.
+fn sources(draft: &Draft<'_>, over: bool) -> (Vec<Source>, Option<Timestamp>) {
+    let holds = &draft.ticket().spec.holds;
+    let mut sources: Vec<Source> = holds.iter().map(|hold| source(draft, hold, over)).collect();
+    if over {
+        return (sources, None);
+    }
+    sources.extend(suspend::source(draft));
+    let (windows, ahead) = maintenance::sources(draft);
+    sources.extend(windows);
+    (sources, ahead)
+}
+
+fn source(draft: &Draft<'_>, hold: &Hold, over: bool) -> Source {
+    let hash = hash_of(hold);
+    let known = draft.status.holding.as_ref();
+    let before = known.and_then(|known| known.seen.iter().find(|seen| seen.name == hold.name));
+    let dated = if before.is_some_and(|before| before.hash == hash) {
+        draft.now
+    } else {
+        facts::dated(draft.ticket(), Block::Holds, draft.now).time
+    };
+    let first_seen = before.map_or(dated, |before| before.first_seen_time.0);
+    let wanted = if over {
+        Wanted::Rests
+    } else {
+        judge(hold, first_seen, answered(draft, dated), draft.now)
+    };
+    let until = match (&wanted, hold.until_time) {
+        (_, Some(until)) => format!(" until {until}"),
+        (Wanted::Counts { until, .. }, None) => format!(" until {until} at the latest"),
+        (Wanted::Invalid(_) | Wanted::Rests, None) => String::new(),
+    };
+    Source {
+        key: hold.name.clone(),
+        hash,
+        maintenance: hold.reason == HoldReason::Maintenance,
+        by: hold.by.clone(),
+        words: format!(
+            "hold \"{}\" ({:?}) by {}{until}",
+            hold.name, hold.reason, hold.by
+        ),
+        dated,
+        first_seen,
+        wanted,
+        lasts: true,
+    }
+}
+
+/// Whether a hold counts, by its limits (api.md section 5 "Hold"); else what must be changed.
+fn judge(hold: &Hold, first_seen: Timestamp, answered: bool, now: Timestamp) -> Wanted {
+    let soon = after(first_seen, UNANSWERED);
+    let open_end = match hold.reason {
+        HoldReason::AwaitingCustomer | HoldReason::AwaitingVendor => true,
+        HoldReason::AwaitingChange | HoldReason::Maintenance | HoldReason::Other => false,
+    };
+    let until = match hold.until_time {
+        Some(until) => until.0,
+        None if open_end => after(first_seen, OPEN_ENDED),
+        None => {
+            return Wanted::Invalid(
+                "`untilTime` must be present: only AwaitingCustomer and AwaitingVendor may do without"
+                    .to_owned(),
+            );
+        }
+    };
+    if hold.until_time.is_none() && until <= now {
+        return Wanted::Invalid(format!(
+            "without `untilTime` it counts for 7 days, which were over at {until}. It must be removed, or given an `untilTime`"
+        ));
+    }
+    if !answered && until > soon {
+        return Wanted::Invalid(format!(
+            "nobody has answered this ticket, so its `untilTime` must be at or before {soon} (4h after the hold was first seen). Acknowledge the ticket or shorten the hold"
+        ));
+    }
+    Wanted::Counts { from: None, until }
+}
+
+/// Whether a person's answer stood at that moment: acknowledgement, triage or assignment.
+fn answered(draft: &Draft<'_>, at: Timestamp) -> bool {
+    let stands = |block: Block| {
+        let hash = facts::declared(&draft.ticket().spec, block);
+        match facts::judge(&draft.status, block, hash.as_deref()) {
+            Judged::New | Judged::Known(_) => true,
+            Judged::Absent | Judged::Void => false,
+        }
+    };
+    let held = draft
+        .status
+        .holding
+        .as_ref()
+        .is_some_and(|known| known.since_time.is_some());
+    let expiry = draft.status.acknowledge_expiry_time;
+    let expired = !held && expiry.is_some_and(|expiry| expiry.0 <= at);
+    (stands(Block::Acknowledgement) && !expired)
+        || stands(Block::Triage)
+        || stands(Block::Assignment)
+}
+
+/// The stretch that an entry stands for, while it counts.
+pub fn counting(known: &HoldSeen) -> Option<Stretch> {
+    Some(Stretch {
+        from: known.from_time?.0,
+        until: known.until_time?.0,
+    })
+}
+
+/// What a source claims of a ticket, given what was remembered of it.
+fn count(
+    source: &Source,
+    known: Option<&HoldSeen>,
+    submitted: Timestamp,
+    now: Timestamp,
+) -> Counted {
+    let old = known.and_then(counting);
+    let changed = known.is_none_or(|known| known.hash != source.hash);
+    let mut claims = Vec::new();
+    let present = match (&source.wanted, old) {
+        (Wanted::Invalid(_) | Wanted::Rests, old) => {
+            claims.extend(old.map(|old| stood(old.ended_by(now))));
+            None
+        }
+        (Wanted::Counts { until, .. }, Some(old)) => {
+            let edited = source.dated.max(old.from);
+            let goes_on = !changed || old.until > edited;
+            let from = if goes_on { old.from } else { edited };
+            let until = if changed {
+                (*until).max(edited)
+            } else {
+                *until
+            };
+            if !goes_on {
+                claims.push(stood(old));
+            }
+            Some(Claim {
+                stretch: Stretch { from, until },
+                stood: goes_on,
+            })
+        }
+        (Wanted::Counts { from, until }, None) => {
+            let since = if changed { source.dated } else { now };
+            Some(Claim {
+                stretch: Stretch {
+                    from: from.unwrap_or(since).max(submitted),
+                    until: *until,
+                },
+                stood: false,
+            })
+        }
+    };
+    claims.extend(present);
+    let in_force = present
+        .map(|claim| claim.stretch)
+        .filter(|present| present.until > now && present.from <= now);
+    let entry = HoldSeen {
+        name: source.key.clone(),
+        hash: source.hash.clone(),
+        first_seen_time: known.map_or(Time(source.first_seen), |known| known.first_seen_time),
+        from_time: in_force.map(|present| Time(present.from)),
+        until_time: in_force.map(|present| Time(present.until)),
+        maintenance: source.maintenance,
+    };
+    Counted { claims, entry }
+}
+
+/// What holds the ticket now, for people.
+fn words(sources: &[Source], state: &Holding) -> String {
+    let in_force = |source: &&Source| {
+        state
+            .seen
+            .iter()
+            .any(|known| known.name == source.key && known.from_time.is_some())
+    };
+    let words: Vec<&str> = sources
+        .iter()
+        .filter(in_force)
+        .map(|source| source.words.as_str())
+        .collect();
+    words.join("; ")
+}
