@@ -94,6 +94,7 @@ mod tests {
                 generation: 2,
                 revision: Some(revision.to_owned()),
                 suspend: None,
+                suspend_seen: None,
             };
             index.policies.insert(of("gold"), policy);
         }

@@ -225,15 +225,22 @@ fn handled() -> std::collections::BTreeMap<String, Handled> {
     .into()
 }
 
+/// All holds, a suspension, and as many maintenance windows as are followed.
 fn holding() -> Holding {
-    let seen = (0..8).map(|number| HoldSeen {
+    let seen = (0..13).map(|number| HoldSeen {
         name: name("hold", number),
         hash: "0".repeat(16),
         first_seen_time: moment(),
+        from_time: Some(moment()),
+        until_time: Some(moment()),
+        maintenance: true,
     });
     Holding {
         since_time: Some(moment()),
         held_total: Some(Duration::from_millis(31_535_999_999)),
+        release_time: Some(moment()),
+        response_since_time: Some(moment()),
+        response_release_time: Some(moment()),
         seen: seen.collect(),
     }
 }

@@ -50,6 +50,7 @@ fn policies(namespace: &str, spec: EscalationPolicySpec) -> Arc<PolicyIndex> {
         generation: 1,
         revision: Some("gold-1".to_owned()),
         suspend: None,
+        suspend_seen: None,
     };
     index.policies.insert(of("gold"), live);
     Arc::new(index)

@@ -25,6 +25,7 @@ fn add_policy(model: &mut Model, name: &str, text: &str) {
         generation: 1,
         revision: Some(revision),
         suspend: None,
+        suspend_seen: None,
     };
     index.policies.insert(of(name), live);
     model.policies = Arc::new(index);
