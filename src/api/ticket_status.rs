@@ -413,28 +413,25 @@ pub struct Holding {
     pub response_release_time: Option<Time>,
     /// The holds that are there and what else holds the ticket, and when each was first seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), transform = schema::atomic)]
+    #[schemars(length(max = 10), transform = schema::atomic)]
     pub seen: Vec<HoldSeen>,
 }
 
-/// A hold as it was first seen. A suspension of the policy is named `policy/suspend`, a maintenance window
-/// `maintenance/NAME`.
+/// A hold as it was first seen. A suspension of the policy is named `policy/suspend`, its maintenance
+/// `policy/maintenance`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HoldSeen {
     /// Name of the hold.
-    #[schemars(transform = schema::told(128))]
+    #[schemars(transform = schema::told(63))]
     pub name: String,
     /// Hash of its content.
     #[schemars(transform = schema::told(64))]
     pub hash: String,
     /// When it was first seen; its limits count from there as long as its name is there.
     pub first_seen_time: Time,
-    /// Since when it holds the ticket in its present form; absent = it does not. Progress, kept for decisions after a
-    /// restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from_time: Option<Time>,
-    /// Until when it holds the ticket, unless it is lifted before. Progress, kept for decisions after a restart.
+    /// Until when it holds the ticket, unless it is lifted before; absent = it does not. Progress, kept for decisions
+    /// after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_time: Option<Time>,
     /// true = it pauses the response clock too. Progress, kept for decisions after a restart.

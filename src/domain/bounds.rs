@@ -20,7 +20,7 @@ const RELATED: usize = 5;
 /// Newest timeline entries that stay longer than older ones.
 const NEWEST: usize = 10;
 /// Texts of conditions where room is short, then where nothing else is left.
-const SHORT: [usize; 2] = [120, 48];
+const SHORT: [usize; 2] = [120, 24];
 /// Texts of reasons beside clocks and requirements.
 const REASON: usize = 120;
 

@@ -13,16 +13,6 @@ pub struct Stretch {
     pub until: Timestamp,
 }
 
-impl Stretch {
-    /// The same, ended at `end` at the latest.
-    pub fn ended_by(self, end: Timestamp) -> Self {
-        Self {
-            from: self.from,
-            until: self.until.min(end),
-        }
-    }
-}
-
 /// What reasons to wait come to at a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frozen {

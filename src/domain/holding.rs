@@ -7,14 +7,16 @@ use jiff::Timestamp;
 
 use super::draft::{Draft, Tell};
 use super::freeze::Stretch;
-use super::holds::{Source, Wanted, counting};
-use super::notices;
+use super::holds::{Source, Wanted};
+use super::{maintenance, notices};
 use crate::api::{ConditionStatus, HoldSeen};
 
 /// What was remembered before and after a decision.
 pub struct Change<'c> {
     /// What may hold the ticket now.
     pub sources: &'c [Source],
+    /// What holds the ticket since when, and did not before.
+    pub begun: &'c [(&'c Source, Timestamp)],
     /// What was remembered.
     pub before: &'c [HoldSeen],
     /// What is remembered now.
@@ -26,11 +28,6 @@ pub struct Change<'c> {
 /// Tells what began, what ended and what does not count.
 pub fn tell(draft: &mut Draft<'_>, change: &Change<'_>) {
     invalid(draft, change.sources);
-    let begun: Vec<(&Source, Timestamp)> = change
-        .sources
-        .iter()
-        .filter_map(|source| Some((source, begins(change, source)?)))
-        .collect();
     let ended: Vec<(&HoldSeen, Timestamp)> = change
         .before
         .iter()
@@ -42,7 +39,7 @@ pub fn tell(draft: &mut Draft<'_>, change: &Change<'_>) {
     if ended.is_empty() {
         passed(draft, change);
     }
-    for (source, at) in &begun {
+    for (source, at) in change.begun {
         let message = format!("Held: {}", source.words);
         draft.tell(Tell {
             reason: "Held",
@@ -56,7 +53,7 @@ pub fn tell(draft: &mut Draft<'_>, change: &Change<'_>) {
     let last = ended
         .iter()
         .map(|(_, at)| *at)
-        .chain(begun.iter().map(|(_, at)| *at))
+        .chain(change.begun.iter().map(|(_, at)| *at))
         .max();
     if let Some(last) = last {
         notices::held(draft, last);
@@ -74,24 +71,21 @@ fn of<'s>(list: &'s [HoldSeen], name: &str) -> Option<&'s HoldSeen> {
     list.iter().find(|known| known.name == name)
 }
 
-/// Since when a source holds the ticket, if it did not before.
-fn begins(change: &Change<'_>, source: &Source) -> Option<Timestamp> {
-    let now = counting(of(change.after, &source.key)?)?;
-    let before = of(change.before, &source.key).and_then(counting);
-    (before.map(|before| before.from) != Some(now.from)).then_some(now.from)
-}
-
-/// When a source that held the ticket stopped to, if it did.
+/// When something that held the ticket stopped to, if it did.
 fn ends(change: &Change<'_>, known: &HoldSeen, now: Timestamp) -> Option<Timestamp> {
-    let before = counting(known)?;
-    let after = of(change.after, &known.name).and_then(counting);
-    (after.map(|after| after.from) != Some(before.from)).then(|| before.until.min(now))
+    let until = known.until_time?.0;
+    let holds = of(change.after, &known.name).is_some_and(|after| after.until_time.is_some());
+    let anew = change
+        .begun
+        .iter()
+        .any(|(source, _)| source.key == known.name);
+    (!holds || anew).then(|| until.min(now))
 }
 
 fn end(draft: &mut Draft<'_>, name: &str, at: Timestamp) {
     let what = match name.split_once('/') {
         None => format!("hold \"{name}\" is over"),
-        Some(("maintenance", window)) => format!("maintenance \"{window}\" is over"),
+        Some(_) if name == maintenance::KEY => "maintenance is over".to_owned(),
         Some(_suspension) => "the policy is no longer suspended".to_owned(),
     };
     let (reason, message) = match &draft.held {

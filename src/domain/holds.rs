@@ -6,13 +6,15 @@
 //! written (facts seen late), an end by time from that time, a removal from when it is seen.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
+use super::claims::{Claim, Claims};
 use super::draft::{Draft, after};
 use super::facts::{self, Block, Judged, hash_of};
 use super::freeze::{self, Stretch};
 use super::lifecycle::over_since;
 use super::next::Waiting;
-use super::{holding, maintenance, release, suspend};
+use super::{claims, holding, maintenance, release, suspend};
 use crate::api::{Duration, Hold, HoldReason, HoldSeen, Holding, Time};
 
 /// On a ticket nobody answered a hold must end so soon after it was first seen.
@@ -70,51 +72,35 @@ pub enum Wanted {
     Rests,
 }
 
-/// What one source comes to.
-struct Counted {
-    /// Stretches that it claims.
-    claims: Vec<Claim>,
-    /// What to remember of it.
-    entry: HoldSeen,
-}
-
-/// A stretch that a source claims.
-#[derive(Clone, Copy)]
-struct Claim {
-    stretch: Stretch,
-    /// It stood when the status was written: whatever held the ticket up to then, it went on without a gap.
-    stood: bool,
-}
-
 /// Takes in what holds the ticket now, and releases what is over at its true time.
 pub fn apply(draft: &mut Draft<'_>) {
     let over = over_since(&draft.status).is_some();
-    let (sources, ahead) = sources(draft, over);
-    if let Some(ahead) = ahead.filter(|_| !over) {
+    let (sources, maintained, ahead) = sources(draft, over);
+    if let Some(ahead) = ahead {
         draft.wake(ahead, Waiting::Deadline);
     }
-    if sources.is_empty() && draft.status.holding.is_none() {
+    if sources.is_empty() && maintained.is_empty() && draft.status.holding.is_none() {
         return;
     }
     let mut state = draft.status.holding.take().unwrap_or_default();
     let before = std::mem::take(&mut state.seen);
     let submitted = draft.status.submit_time.map_or(draft.now, |time| time.0);
     let mut claims = Claims::default();
+    let mut begun = Vec::new();
+    maintained
+        .into_iter()
+        .for_each(|over| claims.maintained(over));
     for source in &sources {
         let known = before.iter().find(|known| known.name == source.key);
-        let Counted {
-            claims: found,
-            entry,
-        } = count(source, known, submitted, draft.now);
-        claims.add(&found, source.maintenance);
-        if entry.from_time.is_some() || source.lasts {
+        let (entry, from) = claims.count(source, known, submitted, draft.now);
+        if entry.until_time.is_some() || source.lasts {
             state.seen.push(entry);
         }
+        begun.extend(from.map(|from| (source, from)));
     }
     let gone = |known: &&HoldSeen| !sources.iter().any(|source| source.key == known.name);
     for known in before.iter().filter(gone) {
-        let claim = counting(known).map(|old| stood(old.ended_by(draft.now)));
-        claims.add(claim.as_slice(), known.maintenance);
+        claims.lifted(known, draft.now);
     }
     let frozen = freeze_work(draft, &mut state, &claims.all);
     freeze_response(draft, &mut state, &claims.maintenance);
@@ -129,6 +115,7 @@ pub fn apply(draft: &mut Draft<'_>) {
     if !over {
         let change = holding::Change {
             sources: &sources,
+            begun: &begun,
             before: &before,
             after: &state.seen,
             over: &frozen.over,
@@ -175,7 +162,7 @@ pub fn settle(draft: &mut Draft<'_>) {
         }
         state.seen.retain(|known| !known.name.contains('/'));
         for known in &mut state.seen {
-            (known.from_time, known.until_time) = (None, None);
+            known.until_time = None;
         }
         draft.held = None;
         draft.standing.held = false;
@@ -184,49 +171,13 @@ pub fn settle(draft: &mut Draft<'_>) {
     draft.status.holding = Some(state).filter(|state| *state != Holding::default());
 }
 
-/// Claims of everything, and those that pause the response clock.
-#[derive(Default)]
-struct Claims {
-    all: Vec<Claim>,
-    maintenance: Vec<Claim>,
-}
-
-impl Claims {
-    fn add(&mut self, claims: &[Claim], maintenance: bool) {
-        self.all.extend_from_slice(claims);
-        if maintenance {
-            self.maintenance.extend_from_slice(claims);
-        }
-    }
-}
-
-fn stood(stretch: Stretch) -> Claim {
-    Claim {
-        stretch,
-        stood: true,
-    }
-}
-
-/// Joins claims; those that stood go back to `since`, as at the last write they held the ticket together.
-fn join(since: Option<Time>, floor: Timestamp, claims: &[Claim], now: Timestamp) -> freeze::Frozen {
-    let since = since.map(|time| time.0);
-    let stretch = |claim: &Claim| Stretch {
-        from: since
-            .filter(|_| claim.stood)
-            .map_or(claim.stretch.from, |since| claim.stretch.from.min(since)),
-        until: claim.stretch.until,
-    };
-    let claims: Vec<Stretch> = claims.iter().map(stretch).collect();
-    freeze::join(since, floor, &claims, now)
-}
-
 fn freeze_work(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) -> freeze::Frozen {
     let floor = draft
         .status
         .submit_time
         .max(state.release_time)
         .map_or(draft.now, |time| time.0);
-    let frozen = join(state.since_time, floor, claims, draft.now);
+    let frozen = claims::join(state.since_time, floor, claims, draft.now);
     for over in &frozen.over {
         release_work(draft, state, *over);
     }
@@ -256,7 +207,7 @@ fn freeze_response(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim])
         .submit_time
         .max(state.response_release_time)
         .map_or(draft.now, |time| time.0);
-    let frozen = join(state.response_since_time, floor, claims, draft.now);
+    let frozen = claims::join(state.response_since_time, floor, claims, draft.now);
     for over in &frozen.over {
         release::response(draft, *over);
         state.response_release_time = Some(Time(over.until));
@@ -264,21 +215,28 @@ fn freeze_response(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim])
     state.response_since_time = frozen.present.map(|present| Time(present.from));
 }
 
-/// Everything that may hold the ticket, and when the next maintenance begins.
-fn sources(draft: &Draft<'_>, over: bool) -> (Vec<Source>, Option<Timestamp>) {
+/// First 8 hex digits of the hash of a content: enough to tell an edit, short where ten of them are kept.
+pub fn mark<T: Serialize>(content: &T) -> String {
+    let mut mark = hash_of(content);
+    mark.truncate(8);
+    mark
+}
+
+/// Everything that may hold the ticket, maintenance that is over, and when the next one begins.
+fn sources(draft: &Draft<'_>, over: bool) -> (Vec<Source>, Vec<Stretch>, Option<Timestamp>) {
     let holds = &draft.ticket().spec.holds;
     let mut sources: Vec<Source> = holds.iter().map(|hold| source(draft, hold, over)).collect();
     if over {
-        return (sources, None);
+        return (sources, Vec::new(), None);
     }
     sources.extend(suspend::source(draft));
-    let (windows, ahead) = maintenance::sources(draft);
-    sources.extend(windows);
-    (sources, ahead)
+    let planned = maintenance::planned(draft);
+    sources.extend(planned.present);
+    (sources, planned.over, planned.next)
 }
 
 fn source(draft: &Draft<'_>, hold: &Hold, over: bool) -> Source {
-    let hash = hash_of(hold);
+    let hash = mark(hold);
     let known = draft.status.holding.as_ref();
     let before = known.and_then(|known| known.seen.iter().find(|seen| seen.name == hold.name));
     let dated = if before.is_some_and(|before| before.hash == hash) {
@@ -364,79 +322,13 @@ fn answered(draft: &Draft<'_>, at: Timestamp) -> bool {
         || stands(Block::Assignment)
 }
 
-/// The stretch that an entry stands for, while it counts.
-pub fn counting(known: &HoldSeen) -> Option<Stretch> {
-    Some(Stretch {
-        from: known.from_time?.0,
-        until: known.until_time?.0,
-    })
-}
-
-/// What a source claims of a ticket, given what was remembered of it.
-fn count(
-    source: &Source,
-    known: Option<&HoldSeen>,
-    submitted: Timestamp,
-    now: Timestamp,
-) -> Counted {
-    let old = known.and_then(counting);
-    let changed = known.is_none_or(|known| known.hash != source.hash);
-    let mut claims = Vec::new();
-    let present = match (&source.wanted, old) {
-        (Wanted::Invalid(_) | Wanted::Rests, old) => {
-            claims.extend(old.map(|old| stood(old.ended_by(now))));
-            None
-        }
-        (Wanted::Counts { until, .. }, Some(old)) => {
-            let edited = source.dated.max(old.from);
-            let goes_on = !changed || old.until > edited;
-            let from = if goes_on { old.from } else { edited };
-            let until = if changed {
-                (*until).max(edited)
-            } else {
-                *until
-            };
-            if !goes_on {
-                claims.push(stood(old));
-            }
-            Some(Claim {
-                stretch: Stretch { from, until },
-                stood: goes_on,
-            })
-        }
-        (Wanted::Counts { from, until }, None) => {
-            let since = if changed { source.dated } else { now };
-            Some(Claim {
-                stretch: Stretch {
-                    from: from.unwrap_or(since).max(submitted),
-                    until: *until,
-                },
-                stood: false,
-            })
-        }
-    };
-    claims.extend(present);
-    let in_force = present
-        .map(|claim| claim.stretch)
-        .filter(|present| present.until > now && present.from <= now);
-    let entry = HoldSeen {
-        name: source.key.clone(),
-        hash: source.hash.clone(),
-        first_seen_time: known.map_or(Time(source.first_seen), |known| known.first_seen_time),
-        from_time: in_force.map(|present| Time(present.from)),
-        until_time: in_force.map(|present| Time(present.until)),
-        maintenance: source.maintenance,
-    };
-    Counted { claims, entry }
-}
-
 /// What holds the ticket now, for people.
 fn words(sources: &[Source], state: &Holding) -> String {
     let in_force = |source: &&Source| {
         state
             .seen
             .iter()
-            .any(|known| known.name == source.key && known.from_time.is_some())
+            .any(|known| known.name == source.key && known.until_time.is_some())
     };
     let words: Vec<&str> = sources
         .iter()

@@ -8,62 +8,88 @@
 use jiff::Timestamp;
 
 use super::draft::Draft;
-use super::facts::hash_of;
-use super::holds::{Source, Wanted};
+use super::freeze::{self, Stretch};
+use super::holds::{Source, Wanted, mark};
 use crate::api::Maintenance;
 
-/// Most windows that are followed at once for one ticket; of more, those that end last.
-const MOST: usize = 4;
+/// Name of all maintenance in `status.holding.seen`.
+pub const KEY: &str = "policy/maintenance";
 
-/// The windows that concern the ticket and have begun, and the start of the next one.
-pub fn sources(draft: &Draft<'_>) -> (Vec<Source>, Option<Timestamp>) {
+/// What maintenance does to a ticket.
+#[derive(Default)]
+pub struct Planned {
+    /// The windows that are open now, joined.
+    pub present: Option<Source>,
+    /// Stretches of windows that are over: they count where nobody looked meanwhile.
+    pub over: Vec<Stretch>,
+    /// When the next window opens.
+    pub next: Option<Timestamp>,
+}
+
+/// The windows that concern a ticket.
+pub fn planned(draft: &Draft<'_>) -> Planned {
     let Some(policy) = draft.live.as_deref().or(draft.policy.as_deref()) else {
-        return (Vec::new(), None);
+        return Planned::default();
     };
+    let windows = &policy.spec().maintenance;
+    if windows.is_empty() {
+        return Planned::default();
+    }
     let service = draft.ticket().spec.service.as_ref();
     let matching = |window: &&Maintenance| {
         window.services.is_empty()
             || service.is_some_and(|service| window.services.contains(service))
     };
-    let (mut begun, ahead): (Vec<&Maintenance>, Vec<&Maintenance>) = policy
-        .spec()
-        .maintenance
+    let (begun, ahead): (Vec<&Maintenance>, Vec<&Maintenance>) = windows
         .iter()
         .filter(matching)
         .partition(|window| window.from_time.0 <= draft.now);
-    begun.sort_by_key(|window| std::cmp::Reverse(window.until_time));
-    begun.truncate(MOST);
-    let next = ahead.iter().map(|window| window.from_time.0).min();
-    (
-        begun
-            .into_iter()
-            .map(|window| source(draft, window))
-            .collect(),
-        next,
-    )
+    let stretches: Vec<Stretch> = begun.iter().map(|window| stretch(window)).collect();
+    let joined = freeze::join(None, Timestamp::MIN, &stretches, draft.now);
+    let open: Vec<&Maintenance> = begun
+        .into_iter()
+        .filter(|window| window.until_time.0 > draft.now)
+        .collect();
+    Planned {
+        present: joined.present.map(|present| source(draft, &open, present)),
+        over: joined.over,
+        next: ahead.iter().map(|window| window.from_time.0).min(),
+    }
 }
 
-fn source(draft: &Draft<'_>, window: &Maintenance) -> Source {
-    let until = window.until_time.0;
+fn stretch(window: &Maintenance) -> Stretch {
+    Stretch {
+        from: window.from_time.0,
+        until: window.until_time.0,
+    }
+}
+
+fn source(draft: &Draft<'_>, open: &[&Maintenance], present: Stretch) -> Source {
+    let words: Vec<String> = open.iter().map(|window| words(window)).collect();
+    let by = open.first().map(|window| window.by.clone());
+    Source {
+        key: KEY.to_owned(),
+        hash: mark(&open),
+        maintenance: true,
+        by: by.unwrap_or_default(),
+        words: words.join("; "),
+        dated: draft.now,
+        first_seen: draft.now,
+        wanted: Wanted::Counts {
+            from: Some(present.from),
+            until: present.until,
+        },
+        lasts: false,
+    }
+}
+
+fn words(window: &Maintenance) -> String {
     let why = window
         .reason
         .as_ref()
         .map_or_else(String::new, |reason| format!(" ({reason})"));
-    Source {
-        key: format!("maintenance/{}", window.name),
-        hash: hash_of(window),
-        maintenance: true,
-        by: window.by.clone(),
-        words: format!(
-            "maintenance \"{}\" by {} until {until}{why}",
-            window.name, window.by
-        ),
-        dated: draft.now,
-        first_seen: draft.now,
-        wanted: Wanted::Counts {
-            from: Some(window.from_time.0),
-            until,
-        },
-        lasts: false,
-    }
+    format!(
+        "maintenance \"{}\" by {} until {}{why}",
+        window.name, window.by, window.until_time
+    )
 }

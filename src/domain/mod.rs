@@ -22,6 +22,7 @@ mod acknowledgement;
 mod advice;
 mod archiving;
 mod bounds;
+mod claims;
 mod closing;
 mod conditions;
 mod deliveries;

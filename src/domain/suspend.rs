@@ -7,8 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::draft::{Draft, after};
-use super::facts::hash_of;
-use super::holds::{Source, Wanted};
+use super::holds::{Source, Wanted, mark};
 use crate::api::{EscalationPolicy, Suspend};
 
 /// Longest time a suspension counts.
@@ -96,7 +95,7 @@ pub fn source(draft: &Draft<'_>) -> Option<Source> {
         .map_or_else(String::new, |reason| format!(" ({reason})"));
     Some(Source {
         key: KEY.to_owned(),
-        hash: hash_of(suspend),
+        hash: mark(suspend),
         maintenance: false,
         by: suspend.by.clone(),
         words: format!(

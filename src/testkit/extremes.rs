@@ -225,13 +225,14 @@ fn handled() -> std::collections::BTreeMap<String, Handled> {
     .into()
 }
 
-/// All holds, a suspension, and as many maintenance windows as are followed.
+/// All holds, a suspension and maintenance.
 fn holding() -> Holding {
-    let seen = (0..13).map(|number| HoldSeen {
-        name: name("hold", number),
-        hash: "0".repeat(16),
+    let names = (0..8).map(|number| name("hold", number));
+    let names = names.chain(["policy/suspend", "policy/maintenance"].map(str::to_owned));
+    let seen = names.map(|name| HoldSeen {
+        name,
+        hash: "0".repeat(8),
         first_seen_time: moment(),
-        from_time: Some(moment()),
         until_time: Some(moment()),
         maintenance: true,
     });

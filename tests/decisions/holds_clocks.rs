@@ -158,3 +158,37 @@ fn an_answer_during_maintenance_meets_the_response_target() {
     assert_eq!((clock.state, clock.breach_time), (TargetState::Met, None));
     assert_eq!(clock.paused_total.unwrap().as_str(), "55m");
 }
+
+#[test]
+fn a_hold_that_becomes_maintenance_pauses_the_response_clock_from_then_on_and_one_that_ceases_to_be_no_longer()
+ {
+    let mut model = with_policy(TARGETS);
+    hold(
+        &mut model,
+        "10:02",
+        "work",
+        HoldReason::Other,
+        Some("13:00"),
+    );
+    hold(
+        &mut model,
+        "10:05",
+        "work",
+        HoldReason::Maintenance,
+        Some("13:00"),
+    );
+    hold(
+        &mut model,
+        "10:45",
+        "work",
+        HoldReason::Other,
+        Some("13:00"),
+    );
+    model.run_until(at("10:50"));
+    let clock = model.status().targets.unwrap().response;
+    assert_eq!(
+        (clock.state, clock.due_time.unwrap().0),
+        (TargetState::Running, at("10:55"))
+    );
+    assert_eq!(clock.paused_total.unwrap().as_str(), "40m");
+}
