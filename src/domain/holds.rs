@@ -87,9 +87,9 @@ pub fn apply(draft: &mut Draft<'_>) {
     let submitted = draft.status.submit_time.map_or(draft.now, |time| time.0);
     let mut claims = Claims::default();
     let mut begun = Vec::new();
-    maintained
-        .into_iter()
-        .for_each(|over| claims.maintained(over));
+    for over in maintained {
+        claims.maintained(over);
+    }
     for source in &sources {
         let known = before.iter().find(|known| known.name == source.key);
         let (entry, from) = claims.count(source, known, submitted, draft.now);
