@@ -10,6 +10,8 @@ mod bad_input;
 mod chain;
 #[path = "scenarios/faults.rs"]
 mod faults;
+#[path = "scenarios/holds.rs"]
+mod holds;
 #[path = "scenarios/lifecycle.rs"]
 mod lifecycle;
 #[path = "scenarios/notices.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Rule: `api.md` section 5 "Hold": overlaps count once. A stretch is over at its true end, whenever that is noticed.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A stretch of time: from its start up to, not including, its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,18 @@ pub struct Stretch {
     pub from: Timestamp,
     /// Its end.
     pub until: Timestamp,
+}
+
+/// The first whole millisecond at or after a moment that people wrote: decisions know no shorter time.
+pub fn whole(time: Timestamp) -> Timestamp {
+    let known = Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
+    if known < time {
+        known
+            .checked_add(SignedDuration::from_millis(1))
+            .unwrap_or(time)
+    } else {
+        known
+    }
 }
 
 /// What reasons to wait come to at a moment.
@@ -79,6 +91,13 @@ mod tests {
             from: at(from),
             until: at(until),
         }
+    }
+
+    #[test]
+    fn a_moment_between_two_milliseconds_counts_as_the_later_one() {
+        let time = |nanos| Timestamp::from_nanosecond(nanos).unwrap();
+        assert_eq!(whole(time(2_000_001)), time(3_000_000));
+        assert_eq!(whole(time(2_000_000)), time(2_000_000));
     }
 
     #[test]

@@ -279,7 +279,7 @@ fn judge(hold: &Hold, first_seen: Timestamp, answered: bool, now: Timestamp) -> 
         HoldReason::AwaitingChange | HoldReason::Maintenance | HoldReason::Other => false,
     };
     let until = match hold.until_time {
-        Some(until) => until.0,
+        Some(until) => freeze::whole(until.0),
         None if open_end => after(first_seen, OPEN_ENDED),
         None => {
             return Wanted::Invalid(

@@ -43,24 +43,27 @@ pub fn planned(draft: &Draft<'_>) -> Planned {
     let (begun, ahead): (Vec<&Maintenance>, Vec<&Maintenance>) = windows
         .iter()
         .filter(matching)
-        .partition(|window| window.from_time.0 <= draft.now);
+        .partition(|window| freeze::whole(window.from_time.0) <= draft.now);
     let stretches: Vec<Stretch> = begun.iter().map(|window| stretch(window)).collect();
     let joined = freeze::join(None, Timestamp::MIN, &stretches, draft.now);
     let open: Vec<&Maintenance> = begun
         .into_iter()
-        .filter(|window| window.until_time.0 > draft.now)
+        .filter(|window| freeze::whole(window.until_time.0) > draft.now)
         .collect();
     Planned {
         present: joined.present.map(|present| source(draft, &open, present)),
         over: joined.over,
-        next: ahead.iter().map(|window| window.from_time.0).min(),
+        next: ahead
+            .iter()
+            .map(|window| freeze::whole(window.from_time.0))
+            .min(),
     }
 }
 
 fn stretch(window: &Maintenance) -> Stretch {
     Stretch {
-        from: window.from_time.0,
-        until: window.until_time.0,
+        from: freeze::whole(window.from_time.0),
+        until: freeze::whole(window.until_time.0),
     }
 }
 

@@ -104,7 +104,8 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
             time.0 = after(time.0, span);
         }
     };
-    if escalation.start_time.is_some_and(|start| start.0 >= from) {
+    let ahead = escalation.start_time.is_some_and(|start| start.0 >= from);
+    if ahead && escalation.steps.is_empty() {
         shift(&mut escalation.start_time);
     }
     shift(&mut escalation.nominal_time);
@@ -116,6 +117,7 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::StepRecord;
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
@@ -165,6 +167,23 @@ mod tests {
         };
         chain(&mut escalation, at(0), held(10, 25));
         assert_eq!(escalation.start_time, Some(Time(at(25))));
+        assert_eq!(escalation.nominal_time, Some(Time(at(25))));
+    }
+
+    #[test]
+    fn a_round_that_paged_in_the_very_second_of_the_hold_keeps_its_start() {
+        let mut escalation = Escalation {
+            start_reason: Some(StartReason::Opened),
+            start_time: Some(Time(at(10))),
+            nominal_time: Some(Time(at(10))),
+            steps: vec![StepRecord {
+                time: Time(at(10)),
+                ..StepRecord::default()
+            }],
+            ..Escalation::default()
+        };
+        chain(&mut escalation, at(10), held(10, 25));
+        assert_eq!(escalation.start_time, Some(Time(at(10))));
         assert_eq!(escalation.nominal_time, Some(Time(at(25))));
     }
 

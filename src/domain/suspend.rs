@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::draft::{Draft, after};
+use super::freeze::whole;
 use super::holds::{Source, Wanted, mark};
 use crate::api::{EscalationPolicy, Suspend};
 
@@ -42,7 +43,7 @@ pub fn first_seen(policy: &EscalationPolicy, now: Timestamp) -> Option<Timestamp
 
 /// When a suspension ends: at its `untilTime`, 24 h after it was first seen at the latest.
 pub fn ends(suspend: &Suspend, first_seen: Timestamp) -> Timestamp {
-    suspend.until_time.0.min(after(first_seen, MOST))
+    whole(suspend.until_time.0).min(after(first_seen, MOST))
 }
 
 /// Until when a policy is suspended at `now`, by whom and why, in words; `None` = it is not.
