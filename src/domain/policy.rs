@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::calendar::Calendar;
 use super::rota::RotaSet;
 use crate::api::{
-    self, Connector, Contact, EscalationPolicySpec, Group, NotifyTarget, Paging, Severity,
-    SignalPolicy, StepCondition, Tier,
+    self, Connector, Contact, Duration, EscalationPolicySpec, Group, NotifyTarget, Paging,
+    Severity, SignalPolicy, StepCondition, Tier,
 };
 
 mod address;
@@ -80,10 +80,10 @@ pub struct Row {
     pub level: Severity,
     /// Whether the policy has a row for this very level; else the row of the default severity stands in.
     pub declared: bool,
-    /// Time to a person's first answer, counted in `calendar`.
-    pub response_target: Option<SignedDuration>,
-    /// Time to the resolution, counted in `calendar`.
-    pub resolution_target: Option<SignedDuration>,
+    /// Time to a person's first answer as written, counted in `calendar`.
+    pub response_target: Option<Duration>,
+    /// Time to the resolution as written, counted in `calendar`.
+    pub resolution_target: Option<Duration>,
     /// Whether it pages.
     pub paging: Paging,
     /// Wait before the first step.

@@ -141,14 +141,16 @@ fn measure(draft: &Draft<'_>, kind: Clock, clock: &mut TargetClock) {
     };
     let row = policy.row(severity);
     let target = match kind {
-        Clock::Response => row.response_target,
-        Clock::Resolution => row.resolution_target,
+        Clock::Response => row.response_target.as_ref(),
+        Clock::Resolution => row.resolution_target.as_ref(),
     };
     let paused = clock.paused_total.as_ref();
     let paused = paused.map_or(SignedDuration::ZERO, Duration::to_signed);
-    clock.target =
-        target.map(|target| Duration::from_millis(i64::try_from(target.as_millis()).unwrap_or(0)));
-    let due = target.and_then(|target| row.calendar.add_working(submitted.0, target + paused));
+    clock.target = target.cloned();
+    let due = target.and_then(|target| {
+        row.calendar
+            .add_working(submitted.0, target.to_signed() + paused)
+    });
     clock.due_time = due.map(Time);
 }
 

@@ -1,6 +1,8 @@
 //! api.md section 3.1, word by word.
 
-use super::world::{acknowledge, at, close, example, notices, pages, resolve, with_policy};
+use super::world::{
+    EXAMPLE, acknowledge, at, close, example, notices, pages, resolve, with_policy,
+};
 use firebell::api::{ClosureReason, EscalationState, Phase, StepResult, TargetState};
 
 #[test]
@@ -47,8 +49,7 @@ fn acknowledged_and_never_resolved_the_expiry_starts_the_chain_again() {
 
 #[test]
 fn a_step_without_its_condition_is_skipped_and_one_for_unresolved_tickets_still_fires() {
-    let text =
-        super::world::EXAMPLE.replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 5h");
+    let text = EXAMPLE.replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 5h");
     let mut model = with_policy(&text);
     acknowledge(&mut model, "10:07");
     model.run_until(at("10:50"));
@@ -70,7 +71,7 @@ fn a_step_without_its_condition_is_skipped_and_one_for_unresolved_tickets_still_
 
 #[test]
 fn status_writes_are_pages_plus_four() {
-    let text = super::world::EXAMPLE.replace("responseTarget: 15m, ", "");
+    let text = EXAMPLE.replace("responseTarget: 15m, ", "");
     let mut model = with_policy(&text);
     acknowledge(&mut model, "10:16");
     resolve(&mut model, "10:20");
@@ -89,7 +90,7 @@ fn status_writes_are_pages_plus_four() {
 
 #[test]
 fn initial_delay_waits_before_the_first_step() {
-    let text = super::world::EXAMPLE.replace("level: High,", "level: High, initialDelay: 90s,");
+    let text = EXAMPLE.replace("level: High,", "level: High, initialDelay: 90s,");
     let mut model = with_policy(&text);
     model.run_until(at("10:02"));
     assert_eq!(pages(&model), ["10:01:30 on-call round 1"]);
@@ -97,7 +98,7 @@ fn initial_delay_waits_before_the_first_step() {
 
 #[test]
 fn a_level_that_is_only_recorded_pages_nobody() {
-    let text = super::world::EXAMPLE.replace("level: High,", "level: High, paging: RecordOnly,");
+    let text = EXAMPLE.replace("level: High,", "level: High, paging: RecordOnly,");
     let mut model = with_policy(&text);
     model.run_until(at("12:00"));
     assert_eq!(pages(&model), Vec::<String>::new());
@@ -109,7 +110,7 @@ fn a_level_that_is_only_recorded_pages_nobody() {
 
 #[test]
 fn a_step_waits_for_its_calendar_and_later_nominal_times_do_not_move() {
-    let text = super::world::EXAMPLE
+    let text = EXAMPLE
         .replace("- {name: manager,", "- {name: manager, calendar: late,")
         .replace("connectors:", "calendars:\n- {name: late, timeZone: UTC, windows: [{days: [Mon], from: \"10:40\", to: \"18:00\"}]}\nconnectors:");
     let mut model = with_policy(&text);
@@ -143,4 +144,14 @@ fn the_response_target_is_breached_once_at_its_true_time_and_met_by_a_person() {
         timely.status().targets.unwrap().response.state,
         TargetState::Met
     );
+}
+
+#[test]
+fn a_target_is_shown_as_it_was_written() {
+    let text = EXAMPLE.replace("responseTarget: 15m", "responseTarget: 60m");
+    let mut model = with_policy(&text);
+    model.run_until(at("10:01"));
+    let response = model.status().targets.unwrap().response;
+    assert_eq!(response.target.unwrap().as_str(), "60m");
+    assert_eq!(response.due_time.unwrap().0, at("11:00"));
 }

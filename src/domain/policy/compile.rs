@@ -90,8 +90,8 @@ fn row(
     Row {
         level,
         declared: found.is_some_and(|row| row.level == level),
-        response_target: span(found.and_then(|row| row.response_target.as_ref())),
-        resolution_target: span(found.and_then(|row| row.resolution_target.as_ref())),
+        response_target: found.and_then(|row| row.response_target.clone()),
+        resolution_target: found.and_then(|row| row.resolution_target.clone()),
         paging: found.map_or(Paging::Page, |row| row.paging),
         initial_delay: span(found.map(|row| &row.initial_delay)).unwrap_or_default(),
         acknowledgement_timeout: span(found.and_then(|row| row.acknowledgement_timeout.as_ref())),
