@@ -24,6 +24,7 @@ use crate::clock::OperatorClock;
 use crate::connectors::Connectors;
 use crate::connectors::http::{HttpClient, HttpOptions};
 use crate::connectors::secret::{BriefSecrets, ClusterSecrets};
+use crate::controller::client::scoped;
 use crate::controller::commit::StatusWriter;
 use crate::controller::engine::Engine;
 use crate::controller::events::{self, Events};
@@ -372,10 +373,7 @@ where
 {
     let (signal, heard) = watch::channel(false);
     let base = &operator.base;
-    let api: Api<DeserializeGuard<K>> = match sink.namespace() {
-        Some(namespace) => Api::namespaced(base.client.clone(), namespace),
-        None => Api::all(base.client.clone()),
-    };
+    let api: Api<DeserializeGuard<K>> = scoped(&base.client, sink.namespace());
     let stream = follow(api, selection, sink, base.metrics.clone(), signal);
     standing.spawn(name, stream);
     heard

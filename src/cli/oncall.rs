@@ -11,7 +11,7 @@ use kube::ResourceExt;
 
 use super::error::CliError;
 use super::reach::Policies;
-use super::words::{clean, columns, cut};
+use super::words::{clean, columns, unreadable};
 use crate::api::{EscalationPolicy, Paging, Severity};
 use crate::domain::calendar::instant_of;
 use crate::domain::delivery::Target;
@@ -91,10 +91,7 @@ pub fn all(found: &Policies, question: &Question) -> String {
             }
         }
     }
-    for (name, error) in &found.unreadable {
-        let error = cut(&clean(error), 200);
-        let _ = writeln!(unusable, "Policy {name} cannot be read: {error}");
-    }
+    unusable.push_str(&unreadable("Policy", &found.unreadable));
     if lines.is_empty() && unusable.is_empty() {
         return "No policies.\n".to_owned();
     }

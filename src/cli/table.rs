@@ -1,13 +1,12 @@
 //! The list of tickets, the worst first.
 
 use std::cmp::Reverse;
-use std::fmt::Write;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::reach::Listed;
-use super::words::{clean, columns, cut, distance, span};
+use super::words::{columns, cut, distance, span, unreadable};
 use crate::api::{Escalation, Ticket};
 
 /// Longest title in the table, in characters.
@@ -55,14 +54,7 @@ pub fn render(listed: &Listed, with_namespace: bool, now: Timestamp) -> String {
         let rows: Vec<[String; 8]> = tickets.iter().map(|ticket| row(ticket, now)).collect();
         columns("", HEADING, &rows)
     };
-    for (name, error) in &listed.unreadable {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "Ticket {name} cannot be read: {}",
-            cut(&clean(error), 200)
-        );
-    }
+    text.push_str(&unreadable("Ticket", &listed.unreadable));
     text
 }
 

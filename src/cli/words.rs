@@ -58,6 +58,15 @@ pub fn cut(text: &str, limit: usize) -> String {
     format!("{}...", kept.trim_end())
 }
 
+/// A line for each object of a list that cannot be read, safe for a terminal.
+pub fn unreadable(kind: &str, objects: &[(String, String)]) -> String {
+    let line = |(name, error): &(String, String)| {
+        let error = cut(&clean(error), 200);
+        format!("{kind} {name} cannot be read: {error}\n")
+    };
+    objects.iter().map(line).collect()
+}
+
 /// Rows under a heading, in columns as wide as their widest cell. An empty cell shows as `-`.
 pub fn columns<const N: usize>(indent: &str, heading: [&str; N], rows: &[[String; N]]) -> String {
     let shown = |cell: &str| {

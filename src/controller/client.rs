@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use http::{Request, Response};
 use jiff::fmt::rfc2822;
 use kube::client::{Body, ClientBuilder};
-use kube::{Client, Config};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Config, Resource};
 use tower::{Layer, Service};
 
 use super::error::CallError;
@@ -32,6 +33,17 @@ pub fn client(mut config: Config, ear: Ear) -> kube::Result<Client> {
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&EarLayer(ear))
         .build())
+}
+
+/// The objects of a namespace, or of the whole cluster.
+pub fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
 }
 
 /// Waits for a call's answer, for at most [`CALL_LIMIT`].

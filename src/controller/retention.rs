@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 
-use super::client::call;
+use super::client::{call, scoped};
 use super::error::CallError;
 use super::key::Key;
 use crate::api::Ticket;
@@ -87,10 +87,7 @@ impl Retention {
     }
 
     async fn look_through(&self, scope: Option<&str>, done: &mut Pass) -> Result<(), CallError> {
-        let api: Api<DeserializeGuard<Ticket>> = match scope {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        };
+        let api: Api<DeserializeGuard<Ticket>> = scoped(&self.client, scope);
         let mut params = ListParams::default()
             .fields("status.archived=true")
             .limit(self.page);

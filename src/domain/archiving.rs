@@ -3,9 +3,9 @@
 //! A duplicate is archived no sooner than the ticket it repeats: an archived ticket is no longer watched, and the
 //! count of duplicates on an open ticket must fall only when a person takes one back.
 
+use super::deliveries::open;
 use super::draft::{Draft, after};
 use super::next::Waiting;
-use crate::api::DeliveryState;
 
 /// Archives, or asks to be asked again when it is time.
 pub fn apply(draft: &mut Draft<'_>) {
@@ -20,17 +20,8 @@ pub fn apply(draft: &mut Draft<'_>) {
     if waits_for_parent(draft) {
         return;
     }
-    let pending = draft
-        .status
-        .deliveries
-        .iter()
-        .any(|known| match known.state {
-            DeliveryState::Armed | DeliveryState::Sending => true,
-            DeliveryState::Delivered
-            | DeliveryState::Failed
-            | DeliveryState::Cancelled
-            | DeliveryState::Unknown => false,
-        });
+    let mut deliveries = draft.status.deliveries.iter();
+    let pending = deliveries.any(|known| open(known.state));
     if !pending {
         draft.status.archived = true;
     }

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::deliveries::open;
 use super::timeline;
 use crate::api::{DeliveryRecord, DeliveryState, Escalation, TicketStatus, TimelineEntry};
 
@@ -93,7 +94,7 @@ impl Room<'_> {
     /// Receivers' answers to what arrived.
     fn drop_receipts(&mut self) {
         for known in &mut self.status.deliveries {
-            if self.over > 0 && finished(known.state) && known.state != DeliveryState::Failed {
+            if self.over > 0 && !open(known.state) && known.state != DeliveryState::Failed {
                 let before = written_size(known);
                 known.message = None;
                 self.over = self.over.saturating_sub(before - written_size(known));
@@ -183,7 +184,7 @@ fn shorten_lists(status: &mut TicketStatus) -> Vec<DeliveryRecord> {
             .min_by_key(|(at, known)| (worth_of(known, escalation), *at))
             .map_or(0, |(at, _)| at);
         let known = status.deliveries.remove(least);
-        if !finished(known.state) {
+        if open(known.state) {
             forgotten.push(known);
         }
     }
@@ -205,16 +206,6 @@ fn shorten_lists(status: &mut TicketStatus) -> Vec<DeliveryRecord> {
         required.reason = timeline::cut(&required.reason, REASON);
     }
     forgotten
-}
-
-fn finished(state: DeliveryState) -> bool {
-    match state {
-        DeliveryState::Armed | DeliveryState::Sending => false,
-        DeliveryState::Delivered
-        | DeliveryState::Failed
-        | DeliveryState::Cancelled
-        | DeliveryState::Unknown => true,
-    }
 }
 
 fn worth_of(known: &DeliveryRecord, escalation: Option<&Escalation>) -> Worth {

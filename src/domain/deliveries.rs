@@ -163,7 +163,8 @@ impl Entry<'_> {
     }
 }
 
-fn open(state: DeliveryState) -> bool {
+/// Whether a delivery has no result yet.
+pub fn open(state: DeliveryState) -> bool {
     match state {
         DeliveryState::Armed | DeliveryState::Sending => true,
         DeliveryState::Delivered
@@ -433,19 +434,21 @@ fn valid_while(draft: &Draft<'_>, record: &DeliveryRecord) -> ValidWhile {
             Some(_) | None => ValidWhile::Always,
         };
     };
-    if record
-        .cause
-        .as_deref()
-        .is_some_and(|cause| cause != CAUGHT_UP)
-    {
+    if requested(record.cause.as_deref()) {
         return ValidWhile::Open;
     }
-    let condition = draft
-        .policy
-        .as_deref()
-        .and_then(|policy| policy.step(step))
-        .map(|step| step.condition);
-    match condition {
+    of_step(draft, step)
+}
+
+/// Whether a page with that cause was asked for by a person.
+pub fn requested(cause: Option<&str>) -> bool {
+    cause.is_some_and(|cause| cause != CAUGHT_UP)
+}
+
+/// How long a page of the timetable may leave: as long as its step's condition holds.
+pub fn of_step(draft: &Draft<'_>, step: &str) -> ValidWhile {
+    let policy = draft.policy.as_deref();
+    match policy.and_then(|policy| Some(policy.step(step)?.condition)) {
         Some(StepCondition::NotAcknowledged) => ValidWhile::NotAcknowledged,
         Some(StepCondition::NotResolved) | None => ValidWhile::NotResolved,
     }

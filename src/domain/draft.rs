@@ -235,19 +235,20 @@ impl<'a> Draft<'a> {
 
     /// Whether a step whose condition holds is left in this round.
     pub fn has_next_step(&self) -> bool {
-        let (Some(policy), Some(done)) = (self.policy.as_deref(), self.status.escalation.as_ref())
-        else {
-            return false;
-        };
-        let chain = Chain {
-            policy,
+        self.chain().is_some_and(|chain| {
+            let mut remaining = chain.remaining();
+            remaining.any(|(step, _)| chain.holds(step.condition))
+        })
+    }
+
+    /// The chain as a value to ask for its timetable.
+    pub fn chain(&self) -> Option<Chain<'_>> {
+        Some(Chain {
+            policy: self.policy.as_deref()?,
             severity: self.severity(),
-            done,
+            done: self.status.escalation.as_ref()?,
             standing: self.standing,
-        };
-        chain
-            .remaining()
-            .any(|(step, _)| chain.holds(step.condition))
+        })
     }
 
     /// The moment at which the timers of open work stand: now, or since when the ticket is held.

@@ -115,17 +115,9 @@ pub fn open_round(escalation: &mut Escalation, start: Timestamp) {
     escalation.steps.clear();
 }
 
-/// The chain as a value to ask for its timetable.
+/// What the chain does next.
 pub fn upcoming(draft: &Draft<'_>) -> Option<Upcoming> {
-    let policy = draft.policy.as_deref()?;
-    let done = draft.status.escalation.as_ref()?;
-    Chain {
-        policy,
-        severity: draft.severity(),
-        done,
-        standing: draft.standing,
-    }
-    .upcoming()
+    draft.chain()?.upcoming()
 }
 
 /// Arms what comes next, or fires it when it is due and its arm is written.

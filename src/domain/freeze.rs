@@ -78,7 +78,7 @@ pub fn join(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop, proptest};
+    use proptest::prelude::{prop, proptest};
 
     use super::*;
 
@@ -145,7 +145,6 @@ mod tests {
             claims in prop::collection::vec((0i64..60, 0i64..30), 0..8),
             floor in 0i64..40,
             now in 0i64..90,
-            _salt in any::<u8>(),
         ) {
             let list: Vec<Stretch> = claims.iter().map(|(from, span)| stretch(*from, from + span)).collect();
             let frozen = join(None, at(floor), &list, at(now));

@@ -11,7 +11,8 @@ use super::draft::Draft;
 use super::next::Waiting;
 use super::notices::{self, Cause};
 use super::policy::Named;
-use crate::api::{Duty, StepResult, Time};
+use super::timetable::fired;
+use crate::api::{Duty, Time};
 
 /// Changes of duty looked through at most to find when the present one began.
 const MOST_CHANGES: usize = 256;
@@ -47,10 +48,7 @@ fn called(draft: &Draft<'_>) -> Vec<(String, Timestamp)> {
         return called;
     };
     for record in &escalation.steps {
-        let paged = match record.result {
-            StepResult::Fired | StepResult::CaughtUp => true,
-            StepResult::Skipped | StepResult::SkippedEmpty => false,
-        };
+        let paged = fired(record.result);
         let Some(step) = policy.step(&record.name).filter(|_| paged) else {
             continue;
         };

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::draft::{Draft, Tell};
 use super::freeze::Stretch;
 use super::holds::{Source, Wanted};
-use super::{maintenance, notices};
-use crate::api::{ConditionStatus, HoldSeen};
+use super::{conditions, maintenance, notices};
+use crate::api::HoldSeen;
 
 /// What was remembered before and after a decision.
 pub struct Change<'c> {
@@ -141,11 +141,7 @@ fn invalid(draft: &mut Draft<'_>, sources: &[Source]) {
         return;
     }
     let message = why.join(" ");
-    let known = draft
-        .status
-        .conditions
-        .iter()
-        .any(|known| known.type_ == "HoldInvalid" && known.status == ConditionStatus::True);
+    let known = conditions::holds(&draft.status.conditions, "HoldInvalid");
     draft.condition("HoldInvalid", true, "NotValid", &message);
     if !known {
         let now = draft.now;

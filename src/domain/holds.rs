@@ -132,33 +132,18 @@ pub fn settle(draft: &mut Draft<'_>) {
         return;
     };
     let over = over_since(&draft.status);
-    let answered = draft
-        .status
-        .targets
-        .as_ref()
-        .and_then(|targets| targets.response.met_time)
-        .map(|met| met.0);
-    if let Some(end) = answered.or(over)
+    let ended = |since: Time, end: Timestamp| Stretch {
+        from: since.0,
+        until: end.max(since.0),
+    };
+    if let Some(end) = response_met(draft).or(over)
         && let Some(since) = state.response_since_time.take()
     {
-        let until = end.max(since.0);
-        release::response(
-            draft,
-            Stretch {
-                from: since.0,
-                until,
-            },
-        );
-        state.response_release_time = Some(Time(until));
+        release_response(draft, &mut state, ended(since, end));
     }
     if let Some(end) = over {
         if let Some(since) = state.since_time.take() {
-            let until = end.max(since.0);
-            let stretch = Stretch {
-                from: since.0,
-                until,
-            };
-            release_work(draft, &mut state, stretch);
+            release_work(draft, &mut state, ended(since, end));
         }
         state.seen.retain(|known| !known.name.contains('/'));
         for known in &mut state.seen {
@@ -172,11 +157,7 @@ pub fn settle(draft: &mut Draft<'_>) {
 }
 
 fn freeze_work(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) -> freeze::Frozen {
-    let floor = draft
-        .status
-        .submit_time
-        .max(state.release_time)
-        .map_or(draft.now, |time| time.0);
+    let floor = counted_until(draft, state.release_time);
     let frozen = claims::join(state.since_time, floor, claims, draft.now);
     for over in &frozen.over {
         release_work(draft, state, *over);
@@ -195,24 +176,32 @@ fn release_work(draft: &mut Draft<'_>, state: &mut Holding, held: Stretch) {
 }
 
 fn freeze_response(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) {
-    let met = |draft: &Draft<'_>| {
-        let targets = draft.status.targets.as_ref()?;
-        targets.response.met_time
-    };
-    if met(draft).is_some() || (claims.is_empty() && state.response_since_time.is_none()) {
+    if response_met(draft).is_some() || (claims.is_empty() && state.response_since_time.is_none()) {
         return;
     }
-    let floor = draft
-        .status
-        .submit_time
-        .max(state.response_release_time)
-        .map_or(draft.now, |time| time.0);
+    let floor = counted_until(draft, state.response_release_time);
     let frozen = claims::join(state.response_since_time, floor, claims, draft.now);
     for over in &frozen.over {
-        release::response(draft, *over);
-        state.response_release_time = Some(Time(over.until));
+        release_response(draft, state, *over);
     }
     state.response_since_time = frozen.present.map(|present| Time(present.from));
+}
+
+fn release_response(draft: &mut Draft<'_>, state: &mut Holding, held: Stretch) {
+    release::response(draft, held);
+    state.response_release_time = Some(Time(held.until));
+}
+
+/// When a person first answered.
+fn response_met(draft: &Draft<'_>) -> Option<Timestamp> {
+    let targets = draft.status.targets.as_ref()?;
+    targets.response.met_time.map(|met| met.0)
+}
+
+/// Up to when nothing counts any more: the submission, or the newest release.
+fn counted_until(draft: &Draft<'_>, released: Option<Time>) -> Timestamp {
+    let submitted = draft.status.submit_time;
+    submitted.max(released).map_or(draft.now, |time| time.0)
 }
 
 /// First 8 hex digits of the hash of a content: enough to tell an edit, short where ten of them are kept.
@@ -220,6 +209,11 @@ pub fn mark<T: Serialize>(content: &T) -> String {
     let mut mark = hash_of(content);
     mark.truncate(8);
     mark
+}
+
+/// A person's reason, as it stands behind what they did.
+pub fn because(reason: Option<&String>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
 /// Everything that may hold the ticket, maintenance that is over, and when the next one begins.

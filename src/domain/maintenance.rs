@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::draft::Draft;
 use super::freeze::{self, Stretch};
-use super::holds::{Source, Wanted, mark};
+use super::holds::{Source, Wanted, because, mark};
 use crate::api::Maintenance;
 
 /// Name of all maintenance in `status.holding.seen`.
@@ -87,10 +87,7 @@ fn source(draft: &Draft<'_>, open: &[&Maintenance], present: Stretch) -> Source 
 }
 
 fn words(window: &Maintenance) -> String {
-    let why = window
-        .reason
-        .as_ref()
-        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    let why = because(window.reason.as_ref());
     format!(
         "maintenance \"{}\" by {} until {}{why}",
         window.name, window.by, window.until_time

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::deliveries::CAUGHT_UP;
+use super::deliveries::{CAUGHT_UP, requested};
 use super::delivery::{
     DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target,
 };
@@ -42,7 +42,7 @@ pub fn page(
         .and_then(|policy| policy.step(page.step))
         .and_then(|step| step.expectation.clone());
     let request = draft.ticket().spec.escalation.as_ref();
-    let request = request.filter(|_| requested(page));
+    let request = request.filter(|_| requested(page.cause));
     let said = Said {
         by: request.map(|request| request.by.clone()),
         note: request.and_then(|request| request.note.clone()),
@@ -71,10 +71,6 @@ pub fn page(
     }
 }
 
-fn requested(page: PageOf<'_>) -> bool {
-    page.cause.is_some_and(|cause| cause != CAUGHT_UP)
-}
-
 /// Why a page comes, in one sentence or two.
 fn why(draft: &Draft<'_>, page: PageOf<'_>) -> String {
     let policy = draft
@@ -82,7 +78,7 @@ fn why(draft: &Draft<'_>, page: PageOf<'_>) -> String {
         .policy
         .as_ref()
         .map_or("", |pin| pin.name.as_str());
-    let state = if requested(page) {
+    let state = if requested(page.cause) {
         "A person asked for it"
     } else if draft.standing.acknowledged {
         "It is acknowledged but not resolved"

@@ -5,12 +5,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::deliveries::{self, CAUGHT_UP, Entry, Part};
-use super::delivery::{Delivery, DeliveryId, Progress, Target, ValidWhile};
+use super::delivery::{Delivery, DeliveryId, Progress, Target};
 use super::draft::{Draft, after};
 use super::message::{self, PageOf};
 use super::raised;
 use super::timetable::{Upcoming, What};
-use crate::api::{DeliveryState, StepCondition};
+use crate::api::DeliveryState;
 
 /// Results are written at the latest this long after the hand-over.
 pub const ANSWERS: SignedDuration = SignedDuration::from_secs(1);
@@ -123,7 +123,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
         return Stage::Hand(
             unsent
                 .into_iter()
-                .map(|(_, target)| delivery(draft, next, target))
+                .map(|(id, target)| delivery(draft, next, id, target))
                 .collect(),
         );
     }
@@ -167,14 +167,7 @@ pub fn armed(draft: &Draft<'_>, next: &Upcoming) -> bool {
     })
 }
 
-fn valid_while(condition: StepCondition) -> ValidWhile {
-    match condition {
-        StepCondition::NotAcknowledged => ValidWhile::NotAcknowledged,
-        StepCondition::NotResolved => ValidWhile::NotResolved,
-    }
-}
-
-fn delivery(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Delivery {
+fn delivery(draft: &Draft<'_>, next: &Upcoming, id: &DeliveryId, target: &Target) -> Delivery {
     let What::Page {
         round,
         step,
@@ -190,16 +183,13 @@ fn delivery(draft: &Draft<'_>, next: &Upcoming, target: &Target) -> Delivery {
         repeat: *repeat,
         cause: None,
     };
-    let plan = draft.policy.as_deref().and_then(|policy| policy.step(step));
-    let valid = plan.map_or(ValidWhile::NotResolved, |plan| valid_while(plan.condition));
-    let id = DeliveryId::of(&draft.key().uid, *round, step, &repeat.to_string(), target);
-    let message = message::page(draft, &id, target, page, next.due);
+    let message = message::page(draft, id, target, page, next.due);
     deliveries::make(
         draft,
         deliveries::Parts {
-            id,
+            id: id.clone(),
             target: target.clone(),
-            valid_while: valid,
+            valid_while: deliveries::of_step(draft, step),
             due: next.due,
             message,
         },

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::calendar::Calendar;
 use super::draft::{Draft, after};
 use super::freeze::Stretch;
-use crate::api::{Duration, Escalation, StartReason, TargetClock, Time};
+use super::targets;
+use crate::api::{Escalation, StartReason, Time};
 
 /// Puts off everything that concerns open work: chain, expiry, update and resolution clock.
 pub fn work(draft: &mut Draft<'_>, held: Stretch) {
@@ -25,26 +26,26 @@ pub fn work(draft: &mut Draft<'_>, held: Stretch) {
         // The reminder keeps its distance from the due time (`updates`).
         put_off(&mut communication.next_update_due_time, last, held, &hours);
     }
-    let pause = pause(draft, held);
+    let stood = stood(draft, held);
     if let Some(targets) = draft.status.targets.as_mut()
         && targets
             .resolution
             .met_time
             .is_none_or(|met| met.0 >= held.until)
     {
-        add(&mut targets.resolution, pause);
+        targets::pause(&mut targets.resolution, stood);
     }
 }
 
 /// Puts off the response clock; of a stretch in which somebody answered, up to the answer.
 pub fn response(draft: &mut Draft<'_>, held: Stretch) {
-    let pause = pause(draft, held);
+    let stood = stood(draft, held);
     let clock = &mut draft.status.targets.get_or_insert_default().response;
-    add(clock, pause);
+    targets::pause(clock, stood);
 }
 
 /// How long the clocks of the ticket's row stood: in its calendar, from its submission at the earliest.
-fn pause(draft: &Draft<'_>, held: Stretch) -> SignedDuration {
+fn stood(draft: &Draft<'_>, held: Stretch) -> SignedDuration {
     let submitted = draft.status.submit_time.map_or(held.from, |time| time.0);
     let from = held.from.max(submitted);
     if held.until <= from {
@@ -59,14 +60,6 @@ fn calendar(draft: &Draft<'_>) -> Calendar {
     policy.map_or_else(Calendar::always, |policy| {
         policy.row(draft.severity()).calendar.clone()
     })
-}
-
-fn add(clock: &mut TargetClock, pause: SignedDuration) {
-    let added = i64::try_from(pause.as_millis()).unwrap_or(0);
-    if added > 0 {
-        let before = clock.paused_total.as_ref().map_or(0, Duration::as_millis);
-        clock.paused_total = Some(Duration::from_millis(before + added));
-    }
 }
 
 /// Puts off a deadline that was still ahead when the hold began, by the working time that was held; `born` = when it

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::draft::{Draft, Tell};
 use super::facts::{self, Block};
 use super::notices::{self, Cause};
-use super::{acknowledgement, targets};
+use super::{acknowledgement, signal, targets};
 use crate::api::{NotifyOn, StartReason};
 
 /// What reopens a ticket.
@@ -64,7 +64,7 @@ pub fn reopen(draft: &mut Draft<'_>, why: Reopening, at: Timestamp, actor: Optio
     if !still_resolved {
         targets::resume(draft, at);
         draft.status.resolve_time = None;
-        if why.voids_signal() && signal_over(draft) {
+        if why.voids_signal() && signal::reported_end(draft) {
             facts::void(&mut draft.status, Block::Signal);
         }
     }
@@ -82,11 +82,6 @@ pub fn reopen(draft: &mut Draft<'_>, why: Reopening, at: Timestamp, actor: Optio
     if !still_resolved {
         draft.start_again(StartReason::Reopened, at);
     }
-}
-
-fn signal_over(draft: &Draft<'_>) -> bool {
-    let known = draft.status.handled.get(Block::Signal.key());
-    known.is_some_and(|known| known.hash == facts::RESOLVED)
 }
 
 fn tell(

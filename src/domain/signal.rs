@@ -25,13 +25,18 @@ fn known<'d>(draft: &'d Draft<'_>) -> Option<&'d Handled> {
     draft.status.handled.get(Block::Signal.key())
 }
 
+/// Whether the end is what the source was last heard to say.
+pub fn reported_end(draft: &Draft<'_>) -> bool {
+    known(draft).is_some_and(|known| known.hash == facts::RESOLVED)
+}
+
 /// The state changed, or was said for the first time. A resend is no change.
 pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
     let Some(signal) = &draft.ticket().spec.signal else {
         return;
     };
     let waited = resolves_at(draft).is_some();
-    let was_over = known(draft).is_some_and(|known| known.hash == facts::RESOLVED);
+    let was_over = reported_end(draft);
     let readable = facts::written_by(draft.ticket(), "signal", draft.now);
     let earliest = known(draft).map_or(facts::created(draft.ticket(), draft.now), |known| {
         known.time.0

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::draft::{Draft, after};
 use super::freeze::whole;
-use super::holds::{Source, Wanted, mark};
+use super::holds::{Source, Wanted, because, mark};
 use crate::api::{EscalationPolicy, Suspend};
 
 /// Longest time a suspension counts.
@@ -52,10 +52,7 @@ pub fn words(suspend: &Suspend, first_seen: Timestamp, now: Timestamp) -> Option
     if until <= now {
         return None;
     }
-    let why = suspend
-        .reason
-        .as_ref()
-        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    let why = because(suspend.reason.as_ref());
     let cut = if until < suspend.until_time.0 {
         "; `untilTime` is later, but a suspension counts for 24h at most from when it was first seen"
     } else {
@@ -90,10 +87,7 @@ pub fn source(draft: &Draft<'_>) -> Option<Source> {
         .unwrap_or(draft.now)
         .min(draft.now);
     let until = ends(suspend, first);
-    let why = suspend
-        .reason
-        .as_ref()
-        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    let why = because(suspend.reason.as_ref());
     Some(Source {
         key: KEY.to_owned(),
         hash: mark(suspend),

@@ -91,7 +91,8 @@ pub fn resume(draft: &mut Draft<'_>, at: Timestamp) {
     }
 }
 
-fn pause(clock: &mut TargetClock, span: SignedDuration) {
+/// A clock stood still for so long; less than nothing counts as nothing.
+pub fn pause(clock: &mut TargetClock, span: SignedDuration) {
     let before = clock.paused_total.as_ref().map_or(0, Duration::as_millis);
     let added = i64::try_from(span.as_millis()).unwrap_or(0).max(0);
     if added > 0 {

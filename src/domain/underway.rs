@@ -27,6 +27,10 @@ enum Departure {
 
 /// Whether the finished `draft` gives up a page that left, or may have left, without a word about it.
 pub fn forgotten(draft: &Draft<'_>) -> bool {
+    let armed = draft.written_escalation().and_then(|known| known.next_time);
+    if armed.is_none_or(|due| due.0 > draft.now) {
+        return false;
+    }
     let mut before = Draft::new(draft.seen, draft.settings, draft.now);
     let Some((next, departure)) = departed(&mut before) else {
         return false;

@@ -14,7 +14,7 @@ fn unfinished(status: &TicketStatus) -> usize {
     status
         .deliveries
         .iter()
-        .filter(|known| !finished(known.state))
+        .filter(|known| open(known.state))
         .count()
 }
 
@@ -114,7 +114,7 @@ fn with_names_of_ordinary_length_two_large_steps_under_way_at_once_lose_nothing(
 fn finished_deliveries_of_the_past_go_before_the_timeline_and_that_before_who_was_paged() {
     let mut status = busy();
     let _ = fit(&mut status);
-    let past = |known: &&DeliveryRecord| finished(known.state) && known.round < 100_000;
+    let past = |known: &&DeliveryRecord| !open(known.state) && known.round < 100_000;
     assert_eq!(status.deliveries.iter().filter(past).count(), 0);
     let newest_stages = status
         .timeline

@@ -111,12 +111,16 @@ fn held(draft: &Draft<'_>) -> String {
     if let Some(held) = &draft.held {
         return format!("Held: {}. Nobody is paged meanwhile.", held.words);
     }
-    let timeline = draft.status.timeline.iter().rev();
-    let mut changes = timeline.filter(|entry| ["Held", "Released"].contains(&entry.kind.as_str()));
-    match changes.next() {
+    match hold_change(draft) {
         Some(entry) => sentence(draft, &entry.kind, String::new),
         None => "The holds of the ticket changed.".to_owned(),
     }
+}
+
+/// The newest entry of the story that tells of a hold set or lifted.
+fn hold_change<'d>(draft: &'d Draft<'_>) -> Option<&'d TimelineEntry> {
+    let mut timeline = draft.status.timeline.iter().rev();
+    timeline.find(|entry| ["Held", "Released"].contains(&entry.kind.as_str()))
 }
 
 /// How the response clock stands.
@@ -167,13 +171,8 @@ pub fn said(draft: &Draft<'_>, of: NoticeOf<'_>) -> Said {
         }
         "Held" => {
             let mut notes = spec.holds.iter().filter_map(|hold| hold.note.as_ref());
-            let entry = draft.status.timeline.iter().rev();
-            let mut entry =
-                entry.filter(|entry| ["Held", "Released"].contains(&entry.kind.as_str()));
-            person(
-                entry.next().and_then(|entry| entry.actor.clone()),
-                notes.next_back(),
-            )
+            let by = hold_change(draft).and_then(|entry| entry.actor.clone());
+            person(by, notes.next_back())
         }
         "Update" => {
             let update = spec.update.as_ref();
