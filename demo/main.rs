@@ -107,37 +107,7 @@ async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> 
     page(receiver, "everyone", 2).await?;
     show(plane).await?;
 
-    heading("Acknowledged, resolved, closed: each a fact in the spec");
-    fact(
-        plane,
-        &name,
-        r#"{"spec":{"acknowledgement":{"by":"alice"}}}"#,
-    )
-    .await?;
-    phase(plane, &name, "Acknowledged").await?;
-    let notices = receiver
-        .wait_for(
-            |ledger| of_kind(ledger.all(), "AcknowledgedBy").count() > 0,
-            LIMIT,
-        )
-        .await?;
-    for notice in of_kind(&notices, "AcknowledgedBy") {
-        print_message(notice)?;
-    }
-    fact(
-        plane,
-        &name,
-        r#"{"spec":{"resolution":{"by":"alice","cause":"full disk","fix":"more disk"}}}"#,
-    )
-    .await?;
-    phase(plane, &name, "Resolved").await?;
-    fact(
-        plane,
-        &name,
-        r#"{"spec":{"closure":{"by":"alice","reason":"Completed"}}}"#,
-    )
-    .await?;
-    phase(plane, &name, "Closed").await?;
+    answer(plane, receiver, &name).await?;
 
     heading("kubectl describe tells the story");
     let told = kubectl(plane, &["-n", NAMESPACE, "describe", "ticket", &name]).await?;
@@ -152,6 +122,42 @@ async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> 
         );
     }
     check_pages(&receiver.pages())
+}
+
+/// The ticket is answered, resolved and closed by facts.
+async fn answer(plane: &ControlPlane, receiver: &Receiver, name: &str) -> anyhow::Result<()> {
+    heading("Acknowledged, resolved, closed: each a fact in the spec");
+    fact(
+        plane,
+        name,
+        r#"{"spec":{"acknowledgement":{"by":"alice"}}}"#,
+    )
+    .await?;
+    phase(plane, name, "Acknowledged").await?;
+    let notices = receiver
+        .wait_for(
+            |ledger| of_kind(ledger.all(), "AcknowledgedBy").count() > 0,
+            LIMIT,
+        )
+        .await?;
+    for notice in of_kind(&notices, "AcknowledgedBy") {
+        print_message(notice)?;
+    }
+    fact(
+        plane,
+        name,
+        r#"{"spec":{"resolution":{"by":"alice","cause":"full disk","fix":"more disk"}}}"#,
+    )
+    .await?;
+    phase(plane, name, "Resolved").await?;
+    fact(
+        plane,
+        name,
+        r#"{"spec":{"closure":{"by":"alice","reason":"Completed"}}}"#,
+    )
+    .await?;
+    phase(plane, name, "Closed").await?;
+    Ok(())
 }
 
 /// The example with its address pointed at this run's receiver and its minutes turned into seconds.

@@ -16,7 +16,7 @@ use firebell::api::{Connector, SecretRef, Severity};
 use firebell::clock::{Now, WallClock};
 use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
-use firebell::connectors::secret::BriefSecrets;
+use firebell::connectors::secret::KnownSecrets;
 use firebell::domain::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Said,
     Target, TicketKey, ValidWhile, Way,
@@ -127,7 +127,7 @@ fn outbox(keys: MemorySecrets) -> Outbox {
         extra_ca_pem: None,
     })
     .unwrap();
-    let connectors = Connectors::new(http, Arc::new(BriefSecrets::new(keys)), Arc::new(WallClock));
+    let connectors = Connectors::new(http, Arc::new(KnownSecrets::new(keys)), Arc::new(WallClock));
     let (reports, _) = mpsc::unbounded_channel();
     Outbox::new(
         OutboxConfig::default(),

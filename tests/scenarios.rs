@@ -8,6 +8,8 @@
 mod bad_input;
 #[path = "scenarios/chain.rs"]
 mod chain;
+#[path = "scenarios/collection.rs"]
+mod collection;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/holds.rs"]

@@ -23,8 +23,9 @@ use crate::api::{EscalationPolicy, Ticket};
 use crate::clock::OperatorClock;
 use crate::connectors::Connectors;
 use crate::connectors::http::{HttpClient, HttpOptions};
-use crate::connectors::secret::{BriefSecrets, ClusterSecrets};
+use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
 use crate::controller::client::scoped;
+use crate::controller::collection::{Collection, unused_in};
 use crate::controller::commit::StatusWriter;
 use crate::controller::engine::Engine;
 use crate::controller::events::{self, Events};
@@ -71,6 +72,7 @@ pub struct Operator {
     tally: Tally,
     queues: Queues,
     retention: (Retention, Duration),
+    collection: Collection,
 }
 
 /// The far ends of the operator's queues.
@@ -112,7 +114,9 @@ impl Operator {
             reports,
             events: told,
         };
-        let outbox = outbox(args, &base, report_bell)?;
+        let secrets: Arc<dyn SecretSource> =
+            Arc::new(KnownSecrets::new(ClusterSecrets::new(base.client.clone())));
+        let outbox = outbox(args, &base, secrets.clone(), report_bell)?;
         let view = Arc::new(View::new(
             args.shared_policy_namespace.clone(),
             outbox.clone(),
@@ -121,6 +125,7 @@ impl Operator {
             base.metrics.clone(),
         ));
         let retention = retention(args, &base, &view);
+        let collection = collection(args, &base, &view);
         let tally = Tally::default();
         let writer = StatusWriter {
             client: base.client.clone(),
@@ -128,7 +133,7 @@ impl Operator {
             metrics: base.metrics.clone(),
         };
         let tickets = ticket_desk(args, &base, &view, &outbox, &writer, &events);
-        let policies = policy_desk(args, &base, &view, writer, &events, &tally);
+        let policies = policy_desk(args, &base, &view, writer, &events, &tally, secrets);
         Ok(Self {
             base,
             view,
@@ -140,6 +145,7 @@ impl Operator {
             tally,
             queues,
             retention,
+            collection,
         })
     }
 
@@ -159,6 +165,7 @@ impl Operator {
             tally,
             queues,
             retention: (retention, every),
+            collection,
             ..
         } = self;
         let Base {
@@ -172,10 +179,9 @@ impl Operator {
         standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
         let doubts = tasks::settle_doubts(queues.doubts, tickets.clone(), policies.clone());
         standing.spawn("doubts", doubts);
-        let counting = tasks::keep_tally(view.clone(), tally, bells, clock.clone());
+        let counting = tasks::keep_tally(view, tally, bells, clock.clone());
         standing.spawn("tally", counting);
-        let collecting = tasks::collect_revisions(client.clone(), view, clock.clone());
-        standing.spawn("revisions", collecting);
+        standing.spawn("revisions", collection.run());
         standing.spawn("retention", retention.run(every));
         let engine = Engine {
             clock,
@@ -234,6 +240,7 @@ fn policy_desk(
     writer: StatusWriter,
     events: &Events,
     tally: &Tally,
+    source: Arc<dyn SecretSource>,
 ) -> Arc<PolicyDesk> {
     Arc::new(PolicyDesk {
         client: base.client.clone(),
@@ -243,6 +250,7 @@ fn policy_desk(
         clock: base.clock.clone(),
         namespaces: args.namespaces.clone(),
         tally: tally.clone(),
+        source,
         secrets: Mutex::default(),
     })
 }
@@ -262,10 +270,23 @@ fn retention(args: &RunArgs, base: &Base, view: &Arc<View>) -> (Retention, Durat
     (retention, Duration::from_millis(every.max(1000)))
 }
 
+/// What deletes revisions that nobody uses.
+fn collection(args: &RunArgs, base: &Base, view: &Arc<View>) -> Collection {
+    let view = view.clone();
+    Collection {
+        client: base.client.clone(),
+        namespaces: args.namespaces.clone(),
+        shared_namespace: args.shared_policy_namespace.clone(),
+        unused: Box::new(move || unused_in(&view)),
+        clock: Arc::new(base.clock.clone()),
+    }
+}
+
 /// The outbox with its ways out.
 fn outbox(
     args: &RunArgs,
     base: &Base,
+    secrets: Arc<dyn SecretSource>,
     reports: mpsc::UnboundedSender<TicketKey>,
 ) -> anyhow::Result<Outbox> {
     let read = |file: &PathBuf| {
@@ -276,7 +297,6 @@ fn outbox(
         allowed_networks: args.allow_networks.clone(),
         extra_ca_pem: args.extra_ca_file.as_ref().map(read).transpose()?,
     })?;
-    let secrets = Arc::new(BriefSecrets::new(ClusterSecrets::new(base.client.clone())));
     let clock = Arc::new(base.clock.clone());
     let connectors = Connectors::new(http, secrets, clock.clone());
     let observer = Arc::new(Observed(base.metrics.clone()));

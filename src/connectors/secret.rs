@@ -1,7 +1,8 @@
 //! Secrets by name, at each send (delivery.md section 5): `get` only, never list or watch.
 //!
 //! Values stay `SecretString`s; errors name the Secret and the key and carry no source, since the text of a decoding
-//! error can quote a value. [`BriefSecrets`] lets a thousand pages at one instant make one request.
+//! error can quote a value. [`KnownSecrets`] lets a thousand pages at one instant make one request, and lets what was
+//! read last stand in while the API server does not answer: an armed page leaves on time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,11 +19,18 @@ use tokio::time::Instant;
 /// How long one `get` may take.
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How old a value may be that [`BriefSecrets`] gives out.
+/// How long what was read is given out before the API server is asked again.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// How long a failure is given out before the API server is asked again.
+/// How long a failure, or what stands in for it, is given out before the API server is asked again.
 const MAX_FAILURE_AGE: Duration = Duration::from_millis(500);
+
+/// How long what was read last may stand in while the API server does not answer. It was read at the last send or by
+/// the hourly check of its policy, so this is about as long as an outage may last.
+const STANDS_IN: Duration = Duration::from_hours(24);
+
+/// How long an answer is waited for where something can stand in: no page is late by more.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a Secret or a key of it could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -77,6 +85,11 @@ impl SecretValues {
                 .map(|(key, bytes)| (key, text(bytes)))
                 .collect(),
         }
+    }
+
+    /// The keys that the Secret has.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
     }
 
     /// The value of `key`, if the Secret has it and it is not empty.
@@ -138,15 +151,70 @@ impl SecretSource for ClusterSecrets {
     }
 }
 
-/// Secrets kept for a moment: at most 2 s (failures 0.5 s), and one request in flight per Secret.
-pub struct BriefSecrets<S> {
+/// Secrets as they are known: asked for again after 2 s (failures 0.5 s), one request in flight per Secret. While the
+/// API server does not answer, what was read last stands in, for 24 h at most; never after it said that there is no
+/// such Secret, or that the operator may not read it.
+pub struct KnownSecrets<S> {
     source: S,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Result<Arc<SecretValues>, SecretError>)>>>;
+type Slot = Arc<tokio::sync::Mutex<Known>>;
 
-impl<S: SecretSource> BriefSecrets<S> {
+/// What is known of one Secret.
+#[derive(Default)]
+struct Known {
+    /// The last answer, and until when it is given out.
+    answer: Option<(Instant, Result<Arc<SecretValues>, SecretError>)>,
+    /// What was read last, and when.
+    read: Option<(Instant, Arc<SecretValues>)>,
+    /// Whether what was read last stands in.
+    stands_in: bool,
+}
+
+impl Known {
+    fn young(&self) -> Option<Result<Arc<SecretValues>, SecretError>> {
+        let (until, answer) = self.answer.as_ref()?;
+        (Instant::now() < *until).then(|| answer.clone())
+    }
+
+    /// What may stand in for an answer.
+    fn stand_in(&self) -> Option<Arc<SecretValues>> {
+        let (read, values) = self.read.as_ref()?;
+        (read.elapsed() < STANDS_IN).then(|| Arc::clone(values))
+    }
+
+    /// Takes in what the API server said, and says what is given out.
+    fn take(
+        &mut self,
+        said: Result<Arc<SecretValues>, SecretError>,
+    ) -> Result<Arc<SecretValues>, SecretError> {
+        let now = Instant::now();
+        let (age, given, stands_in) = match said {
+            Ok(values) => {
+                self.read = Some((now, Arc::clone(&values)));
+                (MAX_AGE, Ok(values), false)
+            }
+            Err(error @ SecretError::Unreachable { .. }) => match self.stand_in() {
+                Some(values) => (MAX_FAILURE_AGE, Ok(values), true),
+                None => (MAX_FAILURE_AGE, Err(error), false),
+            },
+            Err(
+                error @ (SecretError::Missing { .. }
+                | SecretError::Forbidden { .. }
+                | SecretError::NotText { .. }),
+            ) => {
+                self.read = None;
+                (MAX_FAILURE_AGE, Err(error), false)
+            }
+        };
+        self.stands_in = stands_in;
+        self.answer = Some((now + age, given.clone()));
+        given
+    }
+}
+
+impl<S: SecretSource> KnownSecrets<S> {
     /// Keeps what `source` gives.
     pub fn new(source: S) -> Self {
         Self {
@@ -162,7 +230,7 @@ impl<S: SecretSource> BriefSecrets<S> {
             Arc::strong_count(slot) > 1
                 || slot
                     .try_lock()
-                    .is_ok_and(|content| content.as_ref().is_some_and(is_young))
+                    .is_ok_and(|known| known.young().is_some() || known.stand_in().is_some())
         });
         Arc::clone(
             slots
@@ -170,28 +238,45 @@ impl<S: SecretSource> BriefSecrets<S> {
                 .or_default(),
         )
     }
-}
 
-fn is_young((since, result): &(Instant, Result<Arc<SecretValues>, SecretError>)) -> bool {
-    since.elapsed()
-        < if result.is_ok() {
-            MAX_AGE
-        } else {
-            MAX_FAILURE_AGE
+    /// Asks; with something at hand that can stand in, not for long.
+    async fn ask(
+        &self,
+        namespace: &str,
+        name: &str,
+        known: &Known,
+    ) -> Result<Arc<SecretValues>, SecretError> {
+        let asked = self.source.get(namespace, name);
+        if known.stand_in().is_none() {
+            return asked.await;
         }
+        let late = || SecretError::Unreachable {
+            name: name.to_owned(),
+        };
+        let answered = tokio::time::timeout(PATIENCE, asked).await;
+        answered.unwrap_or_else(|_| Err(late()))
+    }
 }
 
 #[async_trait]
-impl<S: SecretSource> SecretSource for BriefSecrets<S> {
+impl<S: SecretSource> SecretSource for KnownSecrets<S> {
     async fn get(&self, namespace: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
         let slot = self.slot(namespace, name);
-        let mut content = slot.lock().await;
-        if let Some(young) = content.as_ref().filter(|content| is_young(content)) {
-            return young.1.clone();
+        let mut known = slot.lock().await;
+        if let Some(young) = known.young() {
+            return young;
         }
-        let result = self.source.get(namespace, name).await;
-        *content = Some((Instant::now(), result.clone()));
-        result
+        let said = self.ask(namespace, name, &known).await;
+        let stood_in = known.stands_in;
+        let given = known.take(said);
+        if known.stands_in && !stood_in {
+            tracing::warn!(
+                namespace,
+                secret = name,
+                "the API server does not answer: what was last read of this Secret stands in, for 24 h at most"
+            );
+        }
+        given
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod backoff;
 pub mod client;
+pub mod collection;
 pub mod commit;
 pub mod drive;
 pub mod engine;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use parking_lot::Mutex;
@@ -22,6 +21,7 @@ use super::versions::Origin;
 use super::view::View;
 use crate::api::EscalationPolicy;
 use crate::clock::{Now, OperatorClock};
+use crate::connectors::secret::{SecretError, SecretSource};
 use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyKey;
 use crate::domain::suspend;
@@ -72,6 +72,8 @@ pub struct PolicyDesk {
     pub namespaces: Vec<String>,
     /// How many tickets use each policy.
     pub tally: Tally,
+    /// Where Secrets are read. What a page may need later is known from then on.
+    pub source: Arc<dyn SecretSource>,
     /// So that a look for another reason reads no Secret.
     pub secrets: Mutex<HashMap<Key, SecretsSeen>>,
 }
@@ -265,7 +267,6 @@ impl PolicyDesk {
     }
 
     async fn read_secrets(&self, key: &Key, policy: &EscalationPolicy) -> SecretKeys {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let named: BTreeSet<&str> = policy
             .spec
             .connectors
@@ -274,19 +275,18 @@ impl PolicyDesk {
             .collect();
         let mut found = BTreeMap::new();
         for name in named {
-            match call("get secrets", api.get(name)).await {
+            match self.source.get(&key.namespace, name).await {
                 Ok(secret) => {
-                    found.insert(
-                        name.to_owned(),
-                        secret.data.unwrap_or_default().into_keys().collect(),
-                    );
+                    let keys = secret.keys().map(str::to_owned).collect();
+                    found.insert(name.to_owned(), keys);
                 }
-                Err(CallError::Gone { .. }) => {}
-                Err(error) => {
-                    tracing::warn!(policy = %key, reason = error.reason(), "a Secret of a policy could not be read");
-                    if error.status() != Some(403) {
-                        return None;
-                    }
+                Err(SecretError::Missing { .. }) => {}
+                Err(error @ (SecretError::Forbidden { .. } | SecretError::NotText { .. })) => {
+                    tracing::warn!(policy = %key, %error, "a Secret of a policy could not be read");
+                }
+                Err(error @ SecretError::Unreachable { .. }) => {
+                    tracing::warn!(policy = %key, %error, "a Secret of a policy could not be read");
+                    return None;
                 }
             }
         }

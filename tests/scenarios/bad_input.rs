@@ -56,30 +56,35 @@ async fn lists(stage: &Stage<'_>, policy: &str, code: &str, words: &[&str]) {
     assert!(status.revision.is_some(), "an open item stops nothing");
 }
 
-#[tokio::test]
-async fn whatever_is_wrong_is_said_in_clear_words_and_the_ticket_beside_it_is_paged_on_time() {
-    let stage = Stage::running("bad").await;
-    stage.apply_policy("good", stage.policy("10m")).await;
+/// Opens a ticket on each kind of bad surroundings.
+async fn open_bad(stage: &Stage<'_>, stranger: &Receiver) {
     stage.secret("keyless", json!({"token": "t"})).await;
     stage
         .secret("odd-key", json!({"signingKey": "no key"}))
         .await;
-    let stranger = Receiver::start_tls(Tls::UnknownAuthority).await.unwrap();
-    stage.receiver.on("/garbled", Behaviour::NonUtf8Body(400));
-
-    open_on(&stage, "no-policy").await;
-    let mut spec = only_named(&stage, "/no-key");
+    open_on(stage, "no-policy").await;
+    let mut spec = only_named(stage, "/no-key");
     spec["connectors"][0] =
         json!({"name": "pager", "type": "Webhook", "secretRef": {"name": "keyless"}});
     spec["contacts"] = json!([{"name": "alice", "reach": [{"connector": "pager"}]}]);
-    open(&stage, "no-key", spec).await;
-    let mut spec = only_named(&stage, "/odd-key");
+    open(stage, "no-key", spec).await;
+    let mut spec = only_named(stage, "/odd-key");
     spec["connectors"][0]["secretRef"]["name"] = "odd-key".into();
-    open(&stage, "odd-key", spec).await;
-    let mut spec = only_named(&stage, "/stranger");
+    open(stage, "odd-key", spec).await;
+    let mut spec = only_named(stage, "/stranger");
     spec["contacts"][0]["reach"][0]["address"] = stranger.url("/stranger").into();
-    open(&stage, "stranger", spec).await;
-    open(&stage, "garbled", only_named(&stage, "/garbled")).await;
+    open(stage, "stranger", spec).await;
+    open(stage, "garbled", only_named(stage, "/garbled")).await;
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_is_said_in_clear_words_and_the_ticket_beside_it_is_paged_on_time() {
+    let stage = Stage::running("bad").await;
+    stage.apply_policy("good", stage.policy("10m")).await;
+    let stranger = Receiver::start_tls(Tls::UnknownAuthority).await.unwrap();
+    stage.receiver.on("/garbled", Behaviour::NonUtf8Body(400));
+
+    open_bad(&stage, &stranger).await;
     let beside = stage.create_ticket("beside").await;
 
     let page = stage.page("/alice", 1).await;

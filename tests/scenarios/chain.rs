@@ -142,3 +142,23 @@ async fn revoking_and_reopening_start_new_rounds_with_fresh_ids() {
     ids.dedup();
     assert_eq!(ids.len(), got.len());
 }
+
+#[tokio::test]
+async fn a_chain_that_repeats_pages_again_in_a_new_round_under_fresh_ids_and_is_then_exhausted() {
+    let stage = Stage::running("repeats").await;
+    let mut policy = stage.short_policy("10m", 1);
+    policy["repeat"] = json!({"times": 1, "interval": "2s"});
+    policy["onExhausted"] = json!({"after": "1s"});
+    stage.apply_policy("gold", policy).await;
+    stage.create_ticket("checkout").await;
+    let status = stage
+        .until("checkout", "the chain is exhausted", |status| {
+            let escalation = status.escalation.as_ref();
+            escalation.is_some_and(|known| known.state == EscalationState::Exhausted)
+        })
+        .await;
+    assert_eq!(status.escalation.unwrap().round, 2);
+    let got = stage.receiver.pages_for("/alice");
+    assert_eq!(got.len(), 2, "{got:#?}");
+    assert_ne!(got[0].id(), got[1].id());
+}

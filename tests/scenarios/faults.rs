@@ -89,10 +89,7 @@ async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doub
     let mut stage = Stage::on(&plane, "between").await;
     stage.install(firebell::api::crds()).await;
     stage.start().await;
-    let mut spec = stage.policy("8s");
-    // A Secret is read at each send, so without an API server only what needs none can leave.
-    spec["connectors"] = json!([{"name": "pager", "type": "Webhook"}]);
-    stage.apply_policy("gold", spec).await;
+    stage.apply_policy("gold", stage.policy("8s")).await;
     stage.create_ticket("checkout").await;
     stage.until_armed("checkout", "manager").await;
     // From here on nothing can be written, but what is armed leaves: the page is out and its record is not.
@@ -112,6 +109,37 @@ async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doub
     let ids = ids(&stage);
     assert_eq!(ids.len(), 3, "each step has one id: {ids:?}");
     assert!(ids.values().all(|count| *count <= 2), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_signed_page_leaves_on_time_while_the_api_server_hangs_and_while_it_is_down() {
+    let plane = ControlPlane::start(Options::default()).await.unwrap();
+    let mut stage = Stage::on(&plane, "outage").await;
+    stage.install(firebell::api::crds()).await;
+    stage.start().await;
+    let mut spec = stage.policy("8s");
+    assert_eq!(spec["connectors"][0]["secretRef"]["name"], "pager");
+    spec["steps"][2]["after"] = "8s".into();
+    stage.apply_policy("gold", spec).await;
+    stage.create_ticket("checkout").await;
+    for (step, path) in [("manager", "/bob"), ("director", "/carol")] {
+        let armed = stage.until_armed("checkout", step).await;
+        let due = armed.escalation.unwrap().next_time.unwrap().0;
+        if step == "manager" {
+            plane.pause_apiserver().unwrap();
+        } else {
+            plane.kill_apiserver().unwrap();
+        }
+        // `page` verifies its signature: the key that was read last stands in.
+        let late = stage.page(path, 1).await.time.duration_since(due);
+        assert!(late.as_secs() < 10, "\"{step}\" came {late} late");
+        if step == "manager" {
+            plane.resume_apiserver().unwrap();
+        }
+    }
+    stage
+        .until_logged("what was last read of this Secret stands in")
+        .await;
 }
 
 #[tokio::test]

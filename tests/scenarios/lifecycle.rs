@@ -74,6 +74,8 @@ async fn an_acknowledgement_that_runs_out_starts_the_chain_again() {
         })
         .await;
     stage.page("/alice", 2).await;
+    let pages = stage.receiver.pages_for("/alice");
+    assert_ne!(pages[0].id(), pages[1].id());
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl SecretSource for Arc<Counting> {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_reads_at_once_make_one_request_and_later_ones_a_fresh_one() {
     let counting = Arc::new(Counting::default());
-    let secrets = BriefSecrets::new(Arc::clone(&counting));
+    let secrets = KnownSecrets::new(Arc::clone(&counting));
     let reads = (0..1000).map(|_| secrets.get("team", "room"));
     assert!(
         futures::future::join_all(reads)
@@ -45,7 +45,7 @@ async fn a_thousand_reads_at_once_make_one_request_and_later_ones_a_fresh_one() 
     assert_eq!(
         counting.gets.load(Ordering::SeqCst),
         2,
-        "a value older than 2 s is never given out"
+        "after 2 s the API server is asked again"
     );
 }
 
@@ -56,7 +56,7 @@ async fn a_missing_secret_is_asked_for_again_after_half_a_second_and_never_mixed
         fails: true,
         ..Counting::default()
     });
-    let secrets = BriefSecrets::new(Arc::clone(&counting));
+    let secrets = KnownSecrets::new(Arc::clone(&counting));
     for _ in 0..3 {
         assert_eq!(
             secrets.get("team", "room").await.unwrap_err(),
@@ -74,14 +74,104 @@ async fn a_missing_secret_is_asked_for_again_after_half_a_second_and_never_mixed
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_do_not_linger_once_they_are_too_old_to_be_given_out() {
-    let secrets = BriefSecrets::new(Arc::new(Counting::default()));
+async fn values_do_not_linger_once_they_are_too_old_to_stand_in() {
+    let secrets = KnownSecrets::new(Arc::new(Counting::default()));
     for name in ["a", "b", "c"] {
         secrets.get("team", name).await.unwrap();
     }
-    tokio::time::advance(MAX_AGE).await;
+    tokio::time::advance(STANDS_IN).await;
     secrets.get("team", "d").await.unwrap();
     assert_eq!(secrets.slots.lock().len(), 1);
+}
+
+/// An API server that answers as the test says, or not at all.
+struct Moody(Mutex<Mood>);
+
+#[derive(Clone, Copy)]
+enum Mood {
+    Reads(&'static str),
+    Refuses(fn(String) -> SecretError),
+    Hangs,
+}
+
+#[async_trait]
+impl SecretSource for Arc<Moody> {
+    async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+        let mood = *self.0.lock();
+        match mood {
+            Mood::Reads(token) => {
+                let token = ("token".to_owned(), token.as_bytes().to_vec());
+                Ok(Arc::new(SecretValues::new(name, [token])))
+            }
+            Mood::Refuses(error) => Err(error(name.to_owned())),
+            Mood::Hangs => std::future::pending().await,
+        }
+    }
+}
+
+const AWAY: Mood = Mood::Refuses(|name| SecretError::Unreachable { name });
+
+impl Moody {
+    fn known() -> (Arc<Self>, KnownSecrets<Arc<Self>>) {
+        let moody = Arc::new(Self(Mutex::new(Mood::Reads("first"))));
+        (Arc::clone(&moody), KnownSecrets::new(moody))
+    }
+}
+
+/// The token that is given out, once the last answer is no longer.
+async fn token(secrets: &KnownSecrets<Arc<Moody>>) -> Result<String, SecretError> {
+    tokio::time::advance(MAX_AGE).await;
+    let values = secrets.get("team", "room").await?;
+    Ok(values.get("token")?.unwrap().expose_secret().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_last_stands_in_for_a_day_while_the_api_server_does_not_answer() {
+    let (moody, secrets) = Moody::known();
+    *moody.0.lock() = AWAY;
+    assert!(token(&secrets).await.is_err(), "nothing was ever read");
+    *moody.0.lock() = Mood::Reads("first");
+    assert_eq!(token(&secrets).await.unwrap(), "first");
+    *moody.0.lock() = AWAY;
+    assert_eq!(token(&secrets).await.unwrap(), "first");
+    *moody.0.lock() = Mood::Reads("second");
+    assert_eq!(token(&secrets).await.unwrap(), "second");
+    *moody.0.lock() = AWAY;
+    tokio::time::advance(STANDS_IN.saturating_sub(MAX_AGE * 2)).await;
+    assert_eq!(token(&secrets).await.unwrap(), "second");
+    assert!(token(&secrets).await.is_err(), "24 h are over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_hangs_holds_up_no_page_for_more_than_a_second() {
+    let (moody, secrets) = Moody::known();
+    token(&secrets).await.unwrap();
+    *moody.0.lock() = Mood::Hangs;
+    tokio::time::advance(MAX_AGE).await;
+    let asked = Instant::now();
+    secrets.get("team", "room").await.unwrap();
+    assert!(asked.elapsed() <= PATIENCE, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_stands_in_once_the_api_server_said_that_there_is_none_or_that_it_may_not_be_read()
+{
+    let refusals: [fn(String) -> SecretError; 2] = [
+        |name| SecretError::Missing { name },
+        |name| SecretError::Forbidden { name },
+    ];
+    for refusal in refusals {
+        let (moody, secrets) = Moody::known();
+        token(&secrets).await.unwrap();
+        *moody.0.lock() = Mood::Refuses(refusal);
+        assert_eq!(token(&secrets).await, Err(refusal("room".to_owned())));
+        *moody.0.lock() = AWAY;
+        assert!(
+            token(&secrets).await.is_err(),
+            "{:?}",
+            refusal(String::new())
+        );
+    }
 }
 
 #[test]

@@ -186,15 +186,7 @@ pub fn said(draft: &Draft<'_>, of: NoticeOf<'_>) -> Said {
                 ..Said::default()
             }
         }
-        "Resolved" | "ValidationRequested" => {
-            let block = resolution(draft);
-            Said {
-                by: actor("Resolved"),
-                note: block.and_then(|block| block.note.clone()),
-                resolution_summary: block.and_then(|block| summary(draft, block)),
-                ..Said::default()
-            }
-        }
+        "Resolved" | "ValidationRequested" => said_of_resolution(draft, actor("Resolved")),
         "Reopened" => {
             let note = spec
                 .validation
@@ -211,6 +203,16 @@ pub fn said(draft: &Draft<'_>, of: NoticeOf<'_>) -> Said {
             person(by, note)
         }
         _unsigned => Said::default(),
+    }
+}
+
+fn said_of_resolution(draft: &Draft<'_>, by: Option<String>) -> Said {
+    let block = resolution(draft);
+    Said {
+        by,
+        note: block.and_then(|block| block.note.clone()),
+        resolution_summary: block.and_then(|block| summary(draft, block)),
+        ..Said::default()
     }
 }
 
