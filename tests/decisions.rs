@@ -17,6 +17,10 @@ mod holds;
 mod holds_clocks;
 #[path = "decisions/holds_limits.rs"]
 mod holds_limits;
+#[path = "decisions/holds_signal.rs"]
+mod holds_signal;
+#[path = "decisions/hours.rs"]
+mod hours;
 #[path = "decisions/live_people.rs"]
 mod live_people;
 #[path = "decisions/maintenance.rs"]

@@ -110,6 +110,8 @@ pub enum StepResult {
     /// It notified its targets.
     #[default]
     Fired,
+    /// Its time has come, and it waits for its opening hours; later steps go on meanwhile.
+    Waiting,
     /// Its condition no longer held.
     Skipped,
     /// It reached nobody.

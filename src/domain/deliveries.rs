@@ -11,7 +11,7 @@ use super::delivery::{
 use super::draft::{Draft, Tell, after};
 use super::message::{self, NoticeOf, PageOf};
 use super::next::Waiting;
-use super::{escalation, raised, timeline};
+use super::{escalation, raised, steps, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
 
 /// Results of notices wait this long for the next write.
@@ -315,14 +315,12 @@ fn still_flying(
     }
 }
 
-/// A step none of whose targets was reached: the next step now; on the last one the budget is renewed each minute.
+/// A step none of whose targets was reached: the next step now; where none can fire now, the budget is renewed each
+/// minute.
 fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]) {
     let round = draft.escalation_round();
-    let current = draft
-        .status
-        .escalation
-        .as_ref()
-        .and_then(|known| known.step.clone());
+    let escalation = draft.status.escalation.as_ref();
+    let current = escalation.and_then(|known| Some(steps::newest(known)?.name.clone()));
     for (record, progress) in finished {
         let Progress::Failed { cause, .. } = progress else {
             continue;
@@ -337,14 +335,13 @@ fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]
         });
         let step = record.step.as_deref().unwrap_or_default();
         let spared = raised::spared(&draft.status, round, step).next().is_some();
-        if reached || spared {
+        if reached || spared || !valid_while(draft, record).holds(draft.standing) {
             continue;
         }
-        let last = !draft.has_next_step();
-        match (last, cause) {
-            (false, _) => escalation::pull_forward(draft),
-            (true, FailureCause::BudgetEnded) => renew(draft, &record.id),
-            (true, FailureCause::Refused) => {}
+        let goes_on = escalation::pull_forward(draft);
+        match cause {
+            FailureCause::BudgetEnded if !goes_on => renew(draft, &record.id),
+            FailureCause::BudgetEnded | FailureCause::Refused => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use super::next::{Next, StatusPatch, Transition, Waiting};
 use super::observed::{Observed, Settings};
 use super::people::People;
 use super::policy::ValidPolicy;
+use super::steps::Row;
 use super::timetable::Chain;
 use super::{
     advice, archiving, bounds, conditions, deliveries, escalation, handover, holds, lifecycle,
@@ -233,14 +234,6 @@ impl<'a> Draft<'a> {
             .map_or(0, |escalation| escalation.round)
     }
 
-    /// Whether a step whose condition holds is left in this round.
-    pub fn has_next_step(&self) -> bool {
-        self.chain().is_some_and(|chain| {
-            let mut remaining = chain.remaining();
-            remaining.any(|(step, _)| chain.holds(step.condition))
-        })
-    }
-
     /// The chain as a value to ask for its timetable.
     pub fn chain(&self) -> Option<Chain<'_>> {
         Some(Chain {
@@ -249,6 +242,15 @@ impl<'a> Draft<'a> {
             done: self.status.escalation.as_ref()?,
             standing: self.standing,
         })
+    }
+
+    /// The row of the effective severity in `policy`.
+    pub fn row<'p>(&self, policy: &'p ValidPolicy) -> Row<'p> {
+        Row {
+            policy,
+            severity: self.severity(),
+            standing: self.standing,
+        }
     }
 
     /// The moment at which the timers of open work stand: now, or since when the ticket is held.
@@ -348,7 +350,7 @@ fn answer(mut draft: Draft<'_>) -> Next {
     let changed = draft.status != *draft.written();
     let may_wait = !facts_changed && draft.lazy_until.is_some_and(|until| until > draft.now);
     if changed && !may_wait {
-        escalation::settle_skips(&mut draft);
+        escalation::settle_steps(&mut draft);
         draft.status.observed_generation = draft.ticket().metadata.generation;
         make_fit(&mut draft);
         // What had no room before has none now: written once is enough.

@@ -11,7 +11,8 @@ use super::next::Waiting;
 use super::notices;
 use super::pages::{self, Stage};
 use super::requests::{self, Refusal};
-use super::timetable::{Chain, Upcoming, What, fired};
+use super::steps::{self, handled, repeated};
+use super::timetable::{Upcoming, What, fired};
 use super::{place, raised, standstill, starting};
 use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
 
@@ -46,6 +47,7 @@ pub fn apply(draft: &mut Draft<'_>) {
         let first = starting::first(draft, row.initial_delay);
         start(draft, first);
     } else if let Some(restart) = draft.restart {
+        let restart = starting::again(draft, restart, row.initial_delay);
         start(draft, restart);
     } else if was_recorded_only {
         let base = starting::changed_at(draft);
@@ -223,23 +225,22 @@ fn fire(
 ) {
     let What::Page {
         round,
+        index,
         step,
         repeat,
         nominal,
         new_round,
-        ..
     } = &next.what
     else {
         return;
     };
-    match new_round {
-        Some(start) => open_round(draft.escalation(), *start),
-        None => settle_skips(draft),
+    if let Some(start) = new_round {
+        open_round(draft.escalation(), *start);
     }
+    pass_before(draft, *index);
     pages::record(draft, next);
     let escalation = draft.escalation();
     if *repeat == 0 {
-        escalation.repeat_from = Some(Time(time));
         handled(escalation, step, *nominal, time, StepResult::Fired);
     } else {
         repeated(escalation, step, *repeat);
@@ -300,11 +301,11 @@ fn pass_over(
 ) -> bool {
     let What::Page {
         round,
+        index,
         step,
         repeat,
         nominal,
         new_round: None,
-        ..
     } = &next.what
     else {
         return false;
@@ -319,44 +320,23 @@ fn pass_over(
         let id = DeliveryId::of(&draft.key().uid, *round, step, "0", &target);
         missed.push((id, target, step.clone()));
     }
+    pass_before(draft, *index);
     let escalation = draft.escalation();
-    escalation.repeat_from = Some(Time(now));
     handled(escalation, step, *nominal, now, StepResult::CaughtUp);
     true
 }
 
-/// Records a step of the present round as handled.
-pub fn handled(
-    escalation: &mut Escalation,
-    step: &str,
-    nominal: Timestamp,
-    time: Timestamp,
-    result: StepResult,
-) {
-    escalation.step = Some(step.to_owned());
-    escalation.nominal_time = Some(Time(nominal));
-    let record = StepRecord {
-        name: step.to_owned(),
-        time: Time(time),
-        result,
-        repeat: None,
-    };
-    escalation.steps.push(record);
-}
-
-/// Records the newest repeat of a step.
-pub fn repeated(escalation: &mut Escalation, step: &str, number: i64) {
-    if let Some(known) = escalation
-        .steps
-        .iter_mut()
-        .rfind(|known| known.name == step)
-    {
-        known.repeat = Some(number);
+/// Steps before the one at `index` wait for their hours or are skipped; the chain moves past them.
+fn pass_before(draft: &mut Draft<'_>, index: usize) {
+    if let Some(policy) = draft.policy.clone() {
+        let row = draft.row(&policy);
+        steps::pass_before(draft.escalation(), &row, index);
     }
 }
 
 fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     let What::Page {
+        index,
         step,
         repeat,
         nominal,
@@ -366,6 +346,7 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
         return;
     };
     let now = draft.now;
+    pass_before(draft, *index);
     let escalation = draft.escalation();
     if *repeat > 0 {
         repeated(escalation, step, *repeat);
@@ -374,7 +355,7 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     handled(escalation, step, *nominal, now, StepResult::SkippedEmpty);
     disarm(escalation);
     let message = format!(
-        "Step \"{step}\" reaches nobody; the next step follows at once. Give it a contact, group or rota."
+        "Step \"{step}\" reaches nobody; the next open step follows at once. Give it a contact, group or rota."
     );
     draft.tell(Tell {
         reason: "SkippedEmpty",
@@ -386,55 +367,38 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     pull_forward(draft);
 }
 
-/// The next step of this round is due now, under a hold as soon as that is over; nominal times of later ones stay.
-pub fn pull_forward(draft: &mut Draft<'_>) {
+/// Nobody was reached: the next step that is open now is due now, under a hold as soon as that is over; nominal times of
+/// later ones stay, and one that waits for its hours goes on waiting. False where no step can fire now.
+pub fn pull_forward(draft: &mut Draft<'_>) -> bool {
     let now = draft.work_clock();
-    let Some(policy) = draft.policy.clone() else {
-        return;
-    };
-    let severity = draft.severity();
-    let standing = draft.standing;
-    let escalation = draft.escalation();
-    let chain = Chain {
-        policy: &policy,
-        severity,
-        done: escalation,
-        standing,
-    };
-    let step = chain
-        .remaining()
-        .find(|(step, _)| chain.holds(step.condition))
-        .map(|(step, _)| step.name.clone());
+    let chain = draft.chain();
+    let step = chain.and_then(|chain| Some(chain.open_at(now)?.name.clone()));
+    let found = step.is_some();
     if let Some(step) = step {
+        let escalation = draft.escalation();
         escalation.next_step = Some(step);
         escalation.next_repeat = None;
         escalation.next_time = Some(Time(now));
     }
+    found
 }
 
-/// Steps whose time passed without their condition are recorded with the next write, not by one of their own.
-pub fn settle_skips(draft: &mut Draft<'_>) {
+/// Records with a write what time has decided about steps.
+pub fn settle_steps(draft: &mut Draft<'_>) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
-    let (now, severity, standing) = (draft.now, draft.severity(), draft.standing);
+    let (now, row) = (draft.now, draft.row(&policy));
     let escalation = draft.escalation();
-    if escalation.state != EscalationState::Running {
-        return;
-    }
-    let chain = Chain {
-        policy: &policy,
-        severity,
-        done: escalation,
-        standing,
-    };
-    let passed: Vec<(String, Timestamp)> = chain
-        .remaining()
-        .take_while(|(step, nominal)| *nominal <= now && !chain.holds(step.condition))
-        .map(|(step, nominal)| (step.name.clone(), nominal))
-        .collect();
-    for (name, nominal) in passed {
-        handled(escalation, &name, nominal, nominal, StepResult::Skipped);
+    match escalation.state {
+        EscalationState::Running | EscalationState::Stopped => {
+            steps::settle(escalation, &row, now);
+        }
+        EscalationState::Pending
+        | EscalationState::Held
+        | EscalationState::Exhausted
+        | EscalationState::Blocked
+        | EscalationState::NotPaged => {}
     }
 }
 

@@ -9,8 +9,10 @@ use super::delivery::{
     DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target,
 };
 use super::draft::Draft;
-use super::timetable::{Chain, What};
-use crate::api::{Escalation, StartReason, StepRecord, StepResult, Time};
+use super::escalation;
+use super::steps::{self, Row};
+use super::timetable::What;
+use crate::api::{Escalation, StartReason, StepResult};
 
 mod notice;
 
@@ -171,13 +173,10 @@ fn ticket(draft: &Draft<'_>) -> MessageTicket {
 /// What the chain does after this page, if nothing changes.
 fn next(draft: &Draft<'_>, page: PageOf<'_>, due: Timestamp) -> Option<MessageNext> {
     let policy = draft.policy.as_deref()?;
-    let done = advanced(draft.status.escalation.as_ref()?, page, due);
-    let chain = Chain {
-        policy,
-        severity: draft.severity(),
-        done: &done,
-        standing: draft.standing,
-    };
+    let row = draft.row(policy);
+    let now = draft.status.escalation.as_ref()?;
+    let done = advanced(now, &row, page, due);
+    let chain = row.chain(&done);
     let upcoming = chain.upcoming()?;
     let what = match upcoming.what {
         What::Page {
@@ -196,30 +195,34 @@ fn next(draft: &Draft<'_>, page: PageOf<'_>, due: Timestamp) -> Option<MessageNe
 }
 
 /// The escalation as it stands once this page has left.
-fn advanced(now: &Escalation, page: PageOf<'_>, due: Timestamp) -> Escalation {
+fn advanced(now: &Escalation, row: &Row<'_>, page: PageOf<'_>, due: Timestamp) -> Escalation {
+    let planned = match row.chain(now).upcoming().map(|next| next.what) {
+        Some(What::Page {
+            round,
+            step,
+            nominal,
+            new_round,
+            ..
+        }) if round == page.round && step == page.step => Some((nominal, new_round)),
+        Some(What::Page { .. } | What::Exhaust) | None => None,
+    };
+    let (nominal, new_round) = planned.unwrap_or((due, None));
     let mut done = now.clone();
     done.next_step = None;
     done.next_time = None;
     if done.round < page.round {
-        done.round = page.round;
-        done.steps.clear();
-        done.nominal_time = Some(Time(due));
+        escalation::open_round(&mut done, new_round.unwrap_or(due));
     }
     if page.repeat > 0 {
-        if let Some(known) = done.steps.iter_mut().rfind(|known| known.name == page.step) {
-            known.repeat = Some(page.repeat);
+        steps::repeated(&mut done, page.step, page.repeat);
+        return done;
+    }
+    let mut known = done.steps.iter();
+    if !known.any(|known| known.name == page.step && !steps::waits(known.result)) {
+        if let Some(plan) = row.policy.step(page.step) {
+            steps::pass_before(&mut done, row, plan.index);
         }
-    } else if !done.steps.iter().any(|known| known.name == page.step) {
-        done.step = Some(page.step.to_owned());
-        done.nominal_time = Some(Time(due));
-        done.repeat_from = Some(Time(due));
-        let record = StepRecord {
-            name: page.step.to_owned(),
-            time: Time(due),
-            result: StepResult::Fired,
-            repeat: None,
-        };
-        done.steps.push(record);
+        steps::handled(&mut done, page.step, nominal, due, StepResult::Fired);
     }
     done
 }

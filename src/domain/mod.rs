@@ -50,6 +50,7 @@ mod signal;
 mod stages;
 mod standstill;
 mod starting;
+mod steps;
 pub mod suspend;
 mod targets;
 mod underway;

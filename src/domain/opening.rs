@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, SeverityChange, Tell, after};
+use super::draft::{Draft, SeverityChange, Tell};
 use super::notices::{self, Cause};
 use super::{acknowledgement, facts};
 use crate::api::{NotifyOn, Severity, StartReason, Time};
@@ -58,8 +58,8 @@ pub fn severity(draft: &mut Draft<'_>) {
     draft.severity_change = Some(change);
     tell(draft, change);
     acknowledgement::row_changed(draft, before, change.at);
-    if change.raised {
-        restart(draft, change.at);
+    if change.raised && draft.escalation_round() > 0 {
+        draft.start_again(StartReason::SeverityRaised, change.at);
     }
 }
 
@@ -91,27 +91,6 @@ fn tell(draft: &mut Draft<'_>, change: SeverityChange) {
     });
     let cause = Cause::due(&format!("{before:?}-{level:?}"), change.at);
     notices::tell_all(draft, NotifyOn::SeverityChanged, &cause);
-}
-
-/// A raise starts a new round, at once; of a chain that still waits for its `initialDelay`, when the new level's is
-/// over.
-fn restart(draft: &mut Draft<'_>, at: Timestamp) {
-    let Some(escalation) = draft.status.escalation.as_ref() else {
-        return;
-    };
-    let (round, start) = (escalation.round, escalation.start_time.map(|start| start.0));
-    if round == 0 {
-        return;
-    }
-    let waits = start.filter(|start| *start > draft.now);
-    let base = match (waits, draft.policy.as_deref(), draft.status.submit_time) {
-        (Some(start), Some(policy), Some(submitted)) => {
-            let delay = policy.row(draft.severity()).initial_delay;
-            at.max(after(submitted.0, delay)).min(start)
-        }
-        _at_once => at,
-    };
-    draft.start_again(StartReason::SeverityRaised, base);
 }
 
 /// The level a severity word stands for in texts.

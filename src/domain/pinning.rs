@@ -10,8 +10,9 @@ use super::draft::{Draft, Tell, after};
 use super::facts::hash_of;
 use super::next::Waiting;
 use super::selection::Choice;
-use super::{opening, place};
-use crate::api::{ConditionStatus, PinRule, PolicyPin, Time};
+use super::steps::{self, Row};
+use super::{lifecycle, opening, place};
+use crate::api::{ConditionStatus, EscalationState, PinRule, PolicyPin, Time};
 
 /// A policy that is applied together with its ticket may need this long to be accepted before its absence is told.
 const ARRIVAL: SignedDuration = SignedDuration::from_secs(2);
@@ -217,7 +218,20 @@ fn pin(draft: &mut Draft<'_>, choice: &Choice) {
     });
     draft.repinned = true;
     let old = index.pinned(&before).map(Arc::as_ref);
-    if let (Some(escalation), Some(new)) = (draft.status.escalation.as_mut(), new) {
+    let severity = draft.severity();
+    let standing = lifecycle::standing_of(&draft.status);
+    let Some(escalation) = draft.status.escalation.as_mut() else {
+        return;
+    };
+    if let (Some(policy), EscalationState::Running) = (old, escalation.state) {
+        let row = Row {
+            policy,
+            severity,
+            standing,
+        };
+        steps::settle(escalation, &row, now);
+    }
+    if let Some(new) = new {
         place::map(escalation, old, &new);
     }
 }

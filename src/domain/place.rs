@@ -5,11 +5,12 @@
 use jiff::Timestamp;
 
 use super::draft::Draft;
-use super::escalation::{disarm, handled, open_round, repeated};
+use super::escalation::{disarm, open_round};
 use super::next::Waiting;
 use super::policy::ValidPolicy;
 use super::signal;
-use super::timetable::{Chain, Upcoming, What};
+use super::steps::{self, Row, handled, repeated};
+use super::timetable::{Upcoming, What};
 use crate::api::{Escalation, EscalationState, StepResult, Time};
 
 /// Another row or revision: the chain keeps its place on it. What comes next is due at its own time, never before
@@ -18,21 +19,24 @@ pub fn keep(draft: &mut Draft<'_>, at: Timestamp) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
-    let (severity, standing) = (draft.severity(), draft.standing);
+    let (row, repinned) = (draft.row(&policy), draft.repinned);
+    let severity = row.severity;
     let escalation = draft.escalation();
     if escalation.round == 0 || escalation.state == EscalationState::Exhausted {
         return;
     }
+    if !repinned && escalation.state == EscalationState::Running {
+        let severity = escalation.severity.unwrap_or(severity);
+        steps::settle(escalation, &Row { severity, ..row }, at);
+    }
     disarm(escalation);
     escalation.severity = Some(severity);
     escalation.not_before_time = escalation.not_before_time.max(Some(Time(at)));
-    let chain = Chain {
-        policy: &policy,
-        severity,
-        done: escalation,
-        standing,
-    };
-    let next = chain.remaining().next().map(|(_, nominal)| nominal);
+    let next = row
+        .chain(escalation)
+        .remaining()
+        .next()
+        .map(|(_, nominal)| nominal);
     if let (Some(next), Some(from)) = (next, escalation.nominal_time)
         && next < at
     {
@@ -82,30 +86,25 @@ pub fn waits_for_signal(draft: &mut Draft<'_>) -> bool {
     false
 }
 
-fn go_on(draft: &mut Draft<'_>, at: Timestamp) {
+/// The wait was over at `at`: the newest page due by then is due then, those before it are passed over.
+pub fn go_on(draft: &mut Draft<'_>, at: Timestamp) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
-    let (severity, standing) = (draft.severity(), draft.standing);
+    let row = draft.row(&policy);
     let escalation = draft.escalation();
     escalation.not_before_time = None;
     // Bounded: a chain has at most a few dozen pages per round.
     for _page in 0..256 {
         let upcoming = |done: &Escalation| {
-            let chain = Chain {
-                policy: &policy,
-                severity,
-                done,
-                standing,
-            };
-            let next = chain.upcoming().filter(|next| next.due <= at);
+            let next = row.chain(done).upcoming().filter(|next| next.due <= at);
             next.filter(|next| matches!(next.what, What::Page { .. }))
         };
         let Some(next) = upcoming(escalation) else {
             break;
         };
         let mut beyond = escalation.clone();
-        pass(&mut beyond, &next);
+        pass(&mut beyond, &row, &next);
         if upcoming(&beyond).is_none() {
             break;
         }
@@ -115,8 +114,9 @@ fn go_on(draft: &mut Draft<'_>, at: Timestamp) {
 }
 
 /// A page that gives way to a newer one.
-fn pass(escalation: &mut Escalation, next: &Upcoming) {
+fn pass(escalation: &mut Escalation, row: &Row<'_>, next: &Upcoming) {
     let What::Page {
+        index,
         step,
         repeat,
         nominal,
@@ -129,6 +129,7 @@ fn pass(escalation: &mut Escalation, next: &Upcoming) {
     if let Some(start) = new_round {
         open_round(escalation, *start);
     }
+    steps::pass_before(escalation, row, *index);
     if *repeat > 0 {
         repeated(escalation, step, *repeat);
     } else {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::calendar::Calendar;
 use super::draft::{Draft, after};
 use super::freeze::Stretch;
-use super::targets;
+use super::{steps, targets};
 use crate::api::{Escalation, StartReason, Time};
 
 /// Puts off everything that concerns open work: chain, expiry, update and resolution clock.
@@ -105,6 +105,14 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
     shift(&mut escalation.repeat_from);
     shift(&mut escalation.next_time);
     shift(&mut escalation.exhaust_time);
+    for known in &mut escalation.steps {
+        if steps::waits(known.result) && known.time.0 >= from {
+            known.time.0 = after(known.time.0, span);
+        }
+    }
+    // A step that waits for its hours, and would have fired while the ticket was held, fires now.
+    let released = Some(Time(held.until));
+    escalation.not_before_time = escalation.not_before_time.max(released);
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 //! Rule: `api.md` section 5 "`atLeast`, `pageAgain`": each once per its own value and token, whatever the
 //! acknowledgement.
 
+use jiff::Timestamp;
+
 use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{self, Block, Judged};
-use super::notices;
-use crate::api::{EscalationState, StepRecord, StepResult, Time};
+use super::policy::{StepPlan, ValidPolicy};
+use super::{escalation, notices, steps};
+use crate::api::{Escalation, EscalationState, StepResult};
 
 /// Carries out new requests, or says why nothing happened.
 pub fn apply(draft: &mut Draft<'_>) {
@@ -103,13 +106,16 @@ fn go_to(draft: &mut Draft<'_>, step: &str, hash: &str, by: &str) {
         );
         return refuse(draft, "UnknownStep", &message);
     };
-    let current = draft.escalation().step.clone();
-    let position = current
-        .and_then(|name| policy.step(&name))
+    let escalation = draft.escalation();
+    let mut records = escalation.steps.iter();
+    let waits = records.any(|known| known.name == step && steps::waits(known.result));
+    let position = escalation.step.as_deref();
+    let position = position
+        .and_then(|name| policy.step(name))
         .map(|known| known.index);
-    if position.is_some_and(|position| position >= plan.index) {
+    if !waits && position.is_some_and(|position| position >= plan.index) {
         let message = format!(
-            "The chain has already reached step \"{step}\". Use `pageAgain` to page it again."
+            "The chain has already reached step \"{step}\". Use `pageAgain` to page again."
         );
         return refuse(draft, "AlreadyFurther", &message);
     }
@@ -118,17 +124,15 @@ fn go_to(draft: &mut Draft<'_>, step: &str, hash: &str, by: &str) {
         .people()
         .map(|people| people.expand(&plan.notify, now))
         .unwrap_or_default();
-    let escalation = draft.escalation();
-    escalation.step = Some(step.to_owned());
-    escalation.nominal_time = Some(Time(now));
-    escalation.repeat_from = Some(Time(now));
-    escalation.state = EscalationState::Running;
-    escalation.steps.push(StepRecord {
-        name: step.to_owned(),
-        time: Time(now),
-        result: StepResult::Fired,
-        repeat: None,
-    });
+    let result = if targets.is_empty() {
+        StepResult::SkippedEmpty
+    } else {
+        StepResult::Fired
+    };
+    move_to(draft.escalation(), &policy, plan, now, result);
+    if targets.is_empty() {
+        return reaches_nobody(draft, step);
+    }
     page(draft, step, &targets, "0", hash);
     notices::escalated(draft, step, now, &targets);
     done(
@@ -138,16 +142,49 @@ fn go_to(draft: &mut Draft<'_>, step: &str, hash: &str, by: &str) {
     );
 }
 
+/// The chain stands at the step now: what waited before it is not called any more.
+fn move_to(
+    escalation: &mut Escalation,
+    policy: &ValidPolicy,
+    plan: &StepPlan,
+    now: Timestamp,
+    result: StepResult,
+) {
+    let before = |name: &str| {
+        let step = policy.step(name);
+        step.is_some_and(|step| step.index < plan.index)
+    };
+    for known in &mut escalation.steps {
+        if steps::waits(known.result) && before(&known.name) {
+            known.result = StepResult::Skipped;
+        }
+    }
+    steps::handled(escalation, &plan.name, now, now, result);
+    escalation.state = EscalationState::Running;
+}
+
+fn reaches_nobody(draft: &mut Draft<'_>, step: &str) {
+    let then = if escalation::pull_forward(draft) {
+        "the next open step follows at once"
+    } else {
+        "no further step can fire now"
+    };
+    let message = format!(
+        "Step \"{step}\" reaches nobody, so nobody was paged by it on request; {then}. Give it a contact, group or rota."
+    );
+    refuse(draft, "ReachesNobody", &message);
+}
+
 fn page_again(draft: &mut Draft<'_>, hash: &str, by: &str) {
     let Some(policy) = draft.policy.clone() else {
         return;
     };
-    let current = draft.escalation().step.clone();
+    let newest = steps::newest(draft.escalation()).map(|known| known.name.clone());
     let first = policy
         .steps_for(draft.severity())
         .first()
         .map(|step| step.name.clone());
-    let Some(step) = current.or(first) else {
+    let Some(step) = newest.or(first) else {
         return refuse(
             draft,
             "NoStep",
@@ -163,6 +200,12 @@ fn page_again(draft: &mut Draft<'_>, hash: &str, by: &str) {
         .people()
         .map(|people| people.expand(&notify, now))
         .unwrap_or_default();
+    if targets.is_empty() {
+        let message = format!(
+            "Step \"{step}\" reaches nobody, so nobody was paged again. Give it a contact, group or rota, or use `atLeast` to go to another step."
+        );
+        return refuse(draft, "ReachesNobody", &message);
+    }
     page(draft, &step, &targets, hash, hash);
     done(
         draft,

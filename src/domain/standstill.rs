@@ -6,8 +6,8 @@ use super::draft::Draft;
 use super::escalation;
 use super::next::Waiting;
 use super::requests::{self, Refusal};
-use super::signal;
 use super::timetable::{Upcoming, What};
+use super::{place, signal};
 use crate::api::EscalationState;
 
 /// The chain is held: nothing leaves, and nothing is armed but a step that was pulled forward, since its time follows
@@ -17,6 +17,11 @@ pub fn apply(draft: &mut Draft<'_>) {
     // A source that reported the end resolves the ticket in its time, held or not.
     if let Some(until) = signal::resolves_at(draft) {
         draft.wake(until, Waiting::Deadline);
+    }
+    // A source that fires again ends its wait, not the hold: what fell due before the hold leaves with its end.
+    if let Some(ended) = draft.wait_ended {
+        let before = ended.min(draft.work_clock());
+        place::go_on(draft, before);
     }
     let escalation = draft.escalation();
     if escalation.state == EscalationState::Exhausted {

@@ -37,6 +37,30 @@ pub fn first(draft: &mut Draft<'_>, delay: SignedDuration) -> Restart {
     }
 }
 
+/// A chain starts again, at once. One that still waits for its `initialDelay` when the severity is raised has not started
+/// yet: it starts when the delay of the new level is over, counted like the first from the submission, holds left out,
+/// and never later than it would have.
+pub fn again(draft: &mut Draft<'_>, restart: Restart, delay: SignedDuration) -> Restart {
+    let clock = draft.work_clock();
+    let escalation = draft.escalation();
+    let start = escalation.start_time.map(|start| start.0);
+    let waits = start.filter(|start| *start > clock);
+    let submitted = draft.status.submit_time.map(|time| time.0);
+    let (StartReason::SeverityRaised, Some(start), Some(submitted)) =
+        (restart.reason, waits, submitted)
+    else {
+        return restart;
+    };
+    let holding = draft.status.holding.as_ref();
+    let held = holding.and_then(|holding| holding.held_total.clone());
+    let held = held.map_or(SignedDuration::ZERO, |held| held.to_signed());
+    let due = after(after(submitted, delay), held);
+    Restart {
+        reason: StartReason::Opened,
+        base: due.max(restart.base.min(clock)).min(start),
+    }
+}
+
 /// When the row changed: with the severity, else with the policy, which is seen now.
 pub fn changed_at(draft: &Draft<'_>) -> Timestamp {
     match draft.severity_change {

@@ -1,13 +1,14 @@
 //! What the chain does next: the next step, repeat, round or exhaustion, computed from how far it has come.
 //!
 //! Rule: `api.md` section 3.1. Nominal times add up whether or not earlier steps fired, were skipped or wait for
-//! their hours; a step without its condition is passed over.
+//! their hours; a step without its condition is passed over, one that waits holds nobody up.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::Standing;
 use super::draft::after;
 use super::policy::{StepPlan, ValidPolicy};
+use super::steps;
 use crate::api::{Escalation, Severity, StepCondition, StepResult};
 
 /// The chain at a moment.
@@ -90,6 +91,28 @@ impl Chain<'_> {
             .filter(move |(step, _)| !decided(&step.name))
     }
 
+    /// Steps of the row whose time has come while they wait for their hours, with their nominal times.
+    pub fn waiting(&self) -> impl Iterator<Item = (&StepPlan, Timestamp)> {
+        let steps = self.done.steps.iter();
+        steps
+            .filter(|known| steps::waits(known.result))
+            .filter_map(|known| Some((self.step_of_row(&known.name)?, known.time.0)))
+    }
+
+    /// When a step fires by its nominal time and its hours; `None` = never.
+    pub fn due(&self, step: &StepPlan, nominal: Timestamp) -> Option<Timestamp> {
+        step.calendar.next_open(nominal.max(self.floor()))
+    }
+
+    /// The first step of this round that is not handled, may fire by its condition and is open at `now`.
+    pub fn open_at(&self, now: Timestamp) -> Option<&StepPlan> {
+        let mut ahead = self.waiting().chain(self.remaining());
+        let open = ahead.find(|(step, _)| {
+            self.holds(step.condition) && step.calendar.next_open(now) == Some(now)
+        });
+        open.map(|(step, _)| step)
+    }
+
     /// Nothing is due before.
     fn floor(&self) -> Timestamp {
         self.done
@@ -118,6 +141,7 @@ impl Chain<'_> {
             })
     }
 
+    /// The step that is due first, of those that wait and those ahead; of two at once the earlier of the row.
     fn next_step(
         &self,
         position: Option<usize>,
@@ -125,15 +149,20 @@ impl Chain<'_> {
         round: i64,
         new_round: Option<Timestamp>,
     ) -> Option<Upcoming> {
-        let fired = |name: &str| {
-            new_round.is_none() && self.done.steps.iter().any(|known| known.name == name)
-        };
-        self.behind(position, from).find_map(|(step, nominal)| {
-            if fired(&step.name) || !self.holds(step.condition) {
+        let present = new_round.is_none();
+        let decided =
+            |name: &str| present && self.done.steps.iter().any(|known| known.name == name);
+        let waiting = self.waiting().filter(|_| present);
+        let ahead = self
+            .behind(position, from)
+            .filter(|(step, _)| !decided(&step.name));
+        let upcoming = waiting.chain(ahead).filter_map(|(step, nominal)| {
+            if !self.holds(step.condition) {
                 return None;
             }
-            let mut due = step.calendar.next_open(nominal.max(self.floor()))?;
-            let pulled = new_round.is_none()
+            let floor = if present { self.floor() } else { nominal };
+            let mut due = step.calendar.next_open(nominal.max(floor))?;
+            let pulled = present
                 && self.done.next_step.as_deref() == Some(step.name.as_str())
                 && self.done.next_repeat.unwrap_or(0) == 0;
             if let (true, Some(armed)) = (pulled, self.done.next_time) {
@@ -148,11 +177,12 @@ impl Chain<'_> {
                 new_round,
             };
             Some(Upcoming { due, what: page })
-        })
+        });
+        upcoming.min_by_key(|next| next.due)
     }
 
     fn next_repeat(&self) -> Option<Upcoming> {
-        let last = self.done.steps.iter().rfind(|known| fired(known.result))?;
+        let last = steps::newest(self.done)?;
         let step = self.step_of_row(&last.name)?;
         let (every, times) = step.repeat?;
         let number = last.repeat.unwrap_or(0) + 1;
@@ -205,26 +235,28 @@ impl Chain<'_> {
             .remaining()
             .map(|(step, nominal)| after(nominal, repeats_span(step)))
             .max();
-        let last_fired = self.done.steps.iter().rfind(|known| fired(known.result));
-        let repeats = last_fired.and_then(|known| {
+        let repeats = steps::newest(self.done).and_then(|known| {
             let span = self
                 .step_of_row(&known.name)
                 .map_or(SignedDuration::ZERO, repeats_span);
             Some(after(self.done.repeat_from?.0, span))
         });
-        let handled = self.done.steps.last().map(|known| {
-            let step = self
-                .policy
-                .step(&known.name)
-                .filter(|_| known.result == StepResult::Skipped);
-            // A skipped step stands at its nominal time, which a hold puts off.
-            let from = match known.result {
-                StepResult::Skipped => start,
-                StepResult::Fired | StepResult::SkippedEmpty | StepResult::CaughtUp => known.time.0,
+        // A skipped step stands at its nominal time, which a hold puts off.
+        let last = self.done.steps.last();
+        let skipped = last
+            .filter(|known| known.result == StepResult::Skipped)
+            .map(|known| {
+                let step = self.policy.step(&known.name);
+                after(start, step.map_or(SignedDuration::ZERO, repeats_span))
+            });
+        let left = self.done.steps.iter().filter_map(|known| {
+            let left = match known.result {
+                StepResult::Fired | StepResult::SkippedEmpty | StepResult::CaughtUp => true,
+                StepResult::Skipped | StepResult::Waiting => false,
             };
-            after(from, step.map_or(SignedDuration::ZERO, repeats_span))
+            left.then_some(known.time.0)
         });
-        [Some(start), ahead, repeats, handled]
+        [Some(start), ahead, repeats, skipped, left.max()]
             .into_iter()
             .flatten()
             .max()
@@ -243,7 +275,7 @@ impl Chain<'_> {
 pub fn fired(result: StepResult) -> bool {
     match result {
         StepResult::Fired | StepResult::CaughtUp => true,
-        StepResult::Skipped | StepResult::SkippedEmpty => false,
+        StepResult::Skipped | StepResult::SkippedEmpty | StepResult::Waiting => false,
     }
 }
 

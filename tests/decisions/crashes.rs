@@ -132,6 +132,38 @@ const SCENARIOS: [Scenario; 11] = [
     }),
 ];
 
+const WAITING: [Scenario; 4] = [
+    scenario(
+        "a step waits for its hours while a later one fires",
+        None,
+        || with_policy(&super::hours::late_manager()),
+    ),
+    scenario(
+        "a step waits for its hours and is acknowledged before they begin",
+        None,
+        || {
+            let mut model = with_policy(&super::hours::late_manager());
+            acknowledge(&mut model, "10:35");
+            model
+        },
+    ),
+    scenario(
+        "a step waits for its hours, which begin during a hold",
+        None,
+        || {
+            let mut model = with_policy(&super::hours::late_manager());
+            let reason = HoldReason::AwaitingVendor;
+            hold(&mut model, "10:35", "vendor", reason, Some("10:50"));
+            model
+        },
+    ),
+    scenario(
+        "the source fires again while the ticket is held",
+        None,
+        super::holds_signal::fires_again,
+    ),
+];
+
 const HELD: [Scenario; 3] = [
     scenario(
         "held and released, one hold by its end and one by hand",
@@ -302,7 +334,7 @@ fn sweep(scenario: &Scenario, fault: Option<Fault>) -> Result<usize, String> {
 #[test]
 fn a_crash_at_any_point_loses_nothing_and_repeats_at_most_once_under_the_same_id() {
     let mut swept = 0;
-    for scenario in SCENARIOS.iter().chain(&HELD) {
+    for scenario in SCENARIOS.iter().chain(&HELD).chain(&WAITING) {
         swept += sweep(scenario, None).unwrap_or_else(|what| panic!("{}: {what}", scenario.name));
     }
     assert!(

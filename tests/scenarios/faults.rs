@@ -26,7 +26,7 @@ fn paged(status: &TicketStatus) -> Vec<&str> {
     let escalation = status.escalation.as_ref().unwrap();
     let paged = escalation.steps.iter().filter(|step| match step.result {
         StepResult::Fired | StepResult::CaughtUp => true,
-        StepResult::Skipped | StepResult::SkippedEmpty => false,
+        StepResult::Skipped | StepResult::SkippedEmpty | StepResult::Waiting => false,
     });
     paged.map(|step| step.name.as_str()).collect()
 }

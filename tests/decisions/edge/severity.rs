@@ -2,10 +2,11 @@
 
 use super::{down_until, escalation, judge, resolution, response, take_back_resolution, told};
 use crate::world::{
-    EXAMPLE, acknowledge, at, example, notices, pages, resolve, ticket, with_policy,
+    EXAMPLE, acknowledge, at, example, hold, notices, pages, resolve, ticket, with_policy,
 };
 use firebell::api::{
-    EscalationState, Severity, Signal, SignalState, StartReason, StepResult, TargetState,
+    EscalationState, HoldReason, Severity, Signal, SignalState, StartReason, StepResult,
+    TargetState,
 };
 use firebell::testkit::model::{Answer, Model};
 
@@ -327,4 +328,53 @@ fn the_first_page_of_a_ticket_that_was_only_recorded_counts_from_the_raise() {
     assert_eq!(pages(&model)[0], "11:00 on-call round 1");
     assert_eq!(pages(&model).last().unwrap(), "11:15 manager round 1");
     assert_eq!(told(&model, "CaughtUp"), 0);
+}
+
+/// A High ticket waits 30 minutes before its first page, a Critical one 20.
+fn delayed() -> Model {
+    let text = EXAMPLE
+        .replace("level: High,", "level: High, initialDelay: 30m,")
+        .replace("level: Critical,", "level: Critical, initialDelay: 20m,");
+    with_policy(&text)
+}
+
+#[test]
+fn a_raise_while_a_hold_keeps_the_first_step_waiting_leaves_the_rest_of_the_delay_for_after_it() {
+    let mut model = delayed();
+    hold(
+        &mut model,
+        "10:05",
+        "vendor",
+        HoldReason::AwaitingVendor,
+        Some("10:15"),
+    );
+    judge(&mut model, "10:10", Severity::Critical);
+    model.run_until(at("10:31"));
+    assert_eq!(pages(&model), ["10:30 on-call round 2"]);
+    let mut long = delayed();
+    hold(
+        &mut long,
+        "10:05",
+        "vendor",
+        HoldReason::AwaitingVendor,
+        Some("10:45"),
+    );
+    judge(&mut long, "10:40", Severity::Critical);
+    long.run_until(at("11:01"));
+    assert_eq!(pages(&long), ["11:00 on-call round 2"]);
+}
+
+#[test]
+fn a_raise_after_a_hold_counts_the_new_delay_without_the_held_time() {
+    let mut model = delayed();
+    hold(
+        &mut model,
+        "10:05",
+        "vendor",
+        HoldReason::AwaitingVendor,
+        Some("10:15"),
+    );
+    judge(&mut model, "10:18", Severity::Critical);
+    model.run_until(at("10:31"));
+    assert_eq!(pages(&model), ["10:30 on-call round 2"]);
 }
