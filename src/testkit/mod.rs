@@ -9,6 +9,7 @@ pub mod extremes;
 pub mod model;
 pub mod operator;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
 pub mod secrets;
 pub mod stage;

@@ -37,6 +37,11 @@ pub enum Behaviour {
         /// What they get.
         status: u16,
     },
+    /// No answer to the `nth` request (counted from one), 200 to all others.
+    HangAt {
+        /// Which one.
+        nth: u32,
+    },
     /// The first `times` requests are reset, later ones get 200.
     ResetTimes {
         /// How many connections are reset.
@@ -68,7 +73,10 @@ impl Script {
                 Answer(Behaviour::Status(*status, Vec::new()))
             }
             Behaviour::ResetTimes { times } if before < *times => Answer(Behaviour::Reset),
-            Behaviour::FailTimes { .. } | Behaviour::ResetTimes { .. } => Answer(Behaviour::Ok),
+            Behaviour::HangAt { nth } if self.answered == *nth => Answer(Behaviour::Hang),
+            Behaviour::FailTimes { .. }
+            | Behaviour::ResetTimes { .. }
+            | Behaviour::HangAt { .. } => Answer(Behaviour::Ok),
             other => Answer(other.clone()),
         }
     }
@@ -81,9 +89,10 @@ pub(super) struct Answer(Behaviour);
 impl Answer {
     pub(super) async fn give(self, wire: &Wire) -> Response {
         match self.0 {
-            Behaviour::Ok | Behaviour::FailTimes { .. } | Behaviour::ResetTimes { .. } => {
-                answer(200, Body::from("received"))
-            }
+            Behaviour::Ok
+            | Behaviour::FailTimes { .. }
+            | Behaviour::ResetTimes { .. }
+            | Behaviour::HangAt { .. } => answer(200, Body::from("received")),
             Behaviour::Status(status, headers) => {
                 with_headers(answer(status, Body::empty()), headers)
             }

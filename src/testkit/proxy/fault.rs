@@ -1,0 +1,99 @@
+//! What can be broken, and which calls are meant.
+
+use std::time::Duration;
+
+use super::call::{Call, Verb};
+
+/// Which calls are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aim {
+    /// Calls of this verb; `None` = of any.
+    pub verb: Option<Verb>,
+    /// Calls on this resource, with its subresource; empty = on any.
+    pub resource: String,
+}
+
+impl Aim {
+    /// Calls of a verb on a resource.
+    pub fn at(verb: Verb, resource: &str) -> Self {
+        Self {
+            verb: Some(verb),
+            resource: resource.to_owned(),
+        }
+    }
+
+    /// Every call.
+    pub fn all() -> Self {
+        Self {
+            verb: None,
+            resource: String::new(),
+        }
+    }
+
+    pub(super) fn fits(&self, call: &Call) -> bool {
+        self.verb.is_none_or(|verb| verb == call.verb)
+            && (self.resource.is_empty() || self.resource == call.resource)
+    }
+}
+
+/// Which of the calls that fit, counted from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Only this one.
+    Nth(usize),
+    /// All of them, until the fault is lifted.
+    Every,
+}
+
+impl Which {
+    pub(super) fn means(self, number: usize) -> bool {
+        match self {
+            Self::Nth(only) => only == number,
+            Self::Every => true,
+        }
+    }
+}
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends before anything is passed on.
+    LostRequest,
+    /// It is passed on and takes effect; the connection ends without the answer.
+    LostAnswer,
+    /// It is passed on after this time.
+    Late(Duration),
+    /// It is not passed on, but answered with this HTTP status.
+    Refused {
+        /// The status.
+        status: u16,
+        /// Seconds of `Retry-After`.
+        retry_after: Option<u32>,
+    },
+    /// It takes effect; the answer ends in the middle of its JSON.
+    TornAnswer,
+    /// It is never passed on and never answered: the moment before a commit, to be killed in.
+    HeldRequest,
+    /// It takes effect and is never answered: the moment after a commit, to be killed in.
+    HeldAnswer,
+}
+
+/// What happens to the watches of a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WatchFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Nothing passes any more, not even their end, and new ones are not answered.
+    Frozen,
+    /// Each event passes so much later.
+    Late(Duration),
+    /// Each event passes twice.
+    Doubled,
+    /// Once: a watch ends without a word.
+    Cut,
+    /// Once: the next event ends in the middle of its JSON, and the watch with it.
+    Torn,
+    /// Once: an ERROR event with 410 "Expired" comes, and the watch ends.
+    Gone,
+}

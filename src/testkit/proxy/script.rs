@@ -1,0 +1,105 @@
+//! What the proxy was told to break, and what it has seen.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::call::Call;
+use super::fault::{Aim, Fault, WatchFault, Which};
+
+/// A fault that was laid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Laid(usize);
+
+/// A call that came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What was asked.
+    pub call: Call,
+    /// When it came.
+    pub time: Timestamp,
+    /// The HTTP status of the answer, whether or not it was passed back; `None` while there is none.
+    pub answer: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    aim: Aim,
+    which: Which,
+    fault: Fault,
+    fitting: usize,
+    hits: usize,
+    lifted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    rules: Mutex<Vec<Rule>>,
+    calls: Mutex<Vec<Seen>>,
+    watches: Mutex<HashMap<String, watch::Sender<WatchFault>>>,
+}
+
+impl Script {
+    pub(super) fn lay(&self, aim: Aim, which: Which, fault: Fault) -> Laid {
+        let mut rules = self.rules.lock();
+        rules.push(Rule {
+            aim,
+            which,
+            fault,
+            fitting: 0,
+            hits: 0,
+            lifted: false,
+        });
+        Laid(rules.len() - 1)
+    }
+
+    pub(super) fn lift(&self, laid: Laid) {
+        if let Some(rule) = self.rules.lock().get_mut(laid.0) {
+            rule.lifted = true;
+        }
+    }
+
+    pub(super) fn hits(&self, laid: Laid) -> usize {
+        self.rules.lock().get(laid.0).map_or(0, |rule| rule.hits)
+    }
+
+    /// Notes a call: its place among those seen, and the fault that breaks it.
+    pub(super) fn arrive(&self, call: &Call) -> (usize, Option<Fault>) {
+        let mut fault = None;
+        let mut rules = self.rules.lock();
+        for rule in rules.iter_mut().filter(|rule| !rule.lifted) {
+            if rule.aim.fits(call) {
+                rule.fitting += 1;
+                if fault.is_none() && rule.which.means(rule.fitting) {
+                    rule.hits += 1;
+                    fault = Some(rule.fault.clone());
+                }
+            }
+        }
+        let mut calls = self.calls.lock();
+        calls.push(Seen {
+            call: call.clone(),
+            time: Timestamp::now(),
+            answer: None,
+        });
+        (calls.len() - 1, fault)
+    }
+
+    pub(super) fn answered(&self, seen: usize, status: StatusCode) {
+        if let Some(seen) = self.calls.lock().get_mut(seen) {
+            seen.answer = Some(status.as_u16());
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Seen> {
+        self.calls.lock().clone()
+    }
+
+    pub(super) fn watches(&self, resource: &str) -> watch::Sender<WatchFault> {
+        let mut watches = self.watches.lock();
+        watches.entry(resource.to_owned()).or_default().clone()
+    }
+}
