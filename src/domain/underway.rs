@@ -53,7 +53,18 @@ pub fn forgotten(draft: &Draft<'_>) -> bool {
     let never_left = || {
         departure == Departure::Perhaps && (draft.held.is_some() || stopped_before(draft, next.due))
     };
-    !still_armed && !recorded() && !never_left()
+    // Whoever is just being paged is told of an acknowledgement too, though the step goes on in spite of it.
+    let told_too = || matches!(departure, Departure::Left(_)) && newly_acknowledged(draft);
+    (!still_armed || told_too()) && !recorded() && !never_left()
+}
+
+/// Whether this decision takes in an acknowledgement.
+fn newly_acknowledged(draft: &Draft<'_>) -> bool {
+    let (new, old) = (
+        draft.status.acknowledge_time,
+        draft.written().acknowledge_time,
+    );
+    new.is_some() && new != old
 }
 
 /// Whether the facts of this decision had stopped the ticket's pages before that moment.

@@ -63,6 +63,18 @@ fn a_page_that_left_is_recorded_and_told_though_the_acknowledgement_came_before_
 }
 
 #[test]
+fn whoever_is_just_being_paged_hears_of_an_acknowledgement_that_does_not_stop_the_page() {
+    let mut model = hesitant();
+    acknowledge(&mut model, "10:45:00.2");
+    model.run_until(at("10:50"));
+    assert!(pages(&model).contains(&"10:45 director round 1".to_owned()));
+    assert_eq!(
+        notices(&model),
+        ["10:45 AcknowledgedBy bob", "10:45 AcknowledgedBy carol"]
+    );
+}
+
+#[test]
 fn a_page_that_left_is_recorded_though_the_resolution_came_before_its_answer() {
     let mut model = hesitant();
     resolve(&mut model, "10:00:00.3");
