@@ -33,6 +33,10 @@ test: controlplane lint ## Check everything, on a real control plane too
 	$(CARGO) test $(FLAGS) --lib --bins --tests --no-fail-fast
 	$(CARGO) test $(FLAGS) --doc
 
+.PHONY: rig
+rig: controlplane ## Break the real processes at every point and judge what came of it (under 15 minutes)
+	FIREBELL_RIG=all $(CARGO) test $(FLAGS) --test rig
+
 .PHONY: demo
 demo: controlplane ## See a ticket escalate, be answered and closed, on a real API server (KEEP=1 leaves it running)
 	@$(CARGO) build $(FLAGS) --bins --example demo

@@ -150,7 +150,12 @@ impl PolicyDesk {
         let stored = match call(CREATE, api.create(&PostParams::default(), &wanted)).await {
             Ok(stored) => stored,
             Err(error) if error.status() == Some(409) => {
-                let stored = call("get controllerrevisions", api.get(&name)).await?;
+                let stored = match call("get controllerrevisions", api.get(&name)).await {
+                    Ok(stored) => stored,
+                    // Not there: the refusal was about something else, such as a quota that others write too.
+                    Err(CallError::Gone { .. }) => return Err(error),
+                    Err(unread) => return Err(unread),
+                };
                 if !revisions::same_content(&stored, &wanted) {
                     return Err(CallError::Taken { what: CREATE, name });
                 }

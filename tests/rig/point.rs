@@ -1,0 +1,106 @@
+//! One point: the cast, a story, one thing that breaks, and what is left behind. Points that do not disturb each other
+//! run side by side, each in a namespace of its own.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use firebell::testkit::proxy::Seen;
+use futures::{FutureExt, StreamExt, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::cast::Cast;
+use super::disturbance::Disturbance;
+use super::judge::{Evidence, Verdict};
+use super::story::{Story, TICKET};
+use super::sweeps::Lessons;
+
+/// Points that run at once.
+const AT_ONCE: usize = 6;
+/// So long without a write is rest.
+const CALM: Duration = Duration::from_secs(3);
+
+/// What is to be shown.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What people do meanwhile.
+    pub story: Story,
+    /// What breaks.
+    pub disturbance: Disturbance,
+}
+
+/// What came of a plan.
+pub struct Outcome {
+    /// What was to break broke.
+    pub hit: bool,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Lives a story with one thing that breaks.
+pub async fn live(plan: &Plan) -> (Evidence, Vec<Seen>, bool) {
+    let mut cast = Cast::gather().await;
+    let laid = plan.disturbance.lay(&cast);
+    cast.crew.start().await;
+    let over = CancellationToken::new();
+    let (told, struck) = {
+        let Cast { stage, proxy, crew } = &mut cast;
+        let (stage, proxy) = (&*stage, &*proxy);
+        let telling = async {
+            let told = plan.story.tell(stage).await;
+            over.cancel();
+            told
+        };
+        let striking = plan.disturbance.strike((stage, proxy, crew), laid, &over);
+        tokio::join!(telling, striking)
+    };
+    let rested = cast.rests(CALM).await;
+    let evidence = Evidence {
+        story: plan.story,
+        told,
+        pages: cast.stage.receiver.pages(),
+        status: cast
+            .stage
+            .ticket_object(TICKET)
+            .await
+            .status
+            .unwrap_or_default(),
+        log: cast.crew.log(),
+        crashes: cast.crew.crashes,
+        down: struck.down,
+        rested,
+    };
+    (evidence, cast.proxy.calls(), struck.hit)
+}
+
+/// Lives all plans, several at once, and judges each.
+pub async fn live_all(plans: Vec<Plan>, lessons: &Lessons) -> Vec<(Plan, Outcome)> {
+    let lives = plans.into_iter().map(|plan| async move {
+        // A wait that ends in vain panics: that is the end of this point, and of no other.
+        let lived = AssertUnwindSafe(live(&plan)).catch_unwind().await;
+        let outcome = match lived {
+            Ok((evidence, _calls, hit)) => Outcome {
+                hit,
+                verdict: lessons.clean(plan.story).judge(&evidence),
+            },
+            Err(panic) => Outcome {
+                hit: true,
+                verdict: Verdict {
+                    broken: vec![words(&*panic)],
+                    ..Verdict::default()
+                },
+            },
+        };
+        (plan, outcome)
+    });
+    stream::iter(lives)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").to_owned()
+}
