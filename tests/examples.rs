@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use firebell::api::{EscalationPolicy, Severity, Ticket, crds};
+use firebell::connectors::template;
 use firebell::domain::policy::ValidPolicy;
 use firebell::testkit::stage::Stage;
 use serde_json::Value;
@@ -34,8 +35,9 @@ fn files(folder: &str) -> BTreeSet<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
     let stage = Stage::set("examples").await;
-    let all: Vec<PathBuf> = files("").into_iter().chain(files("tickets")).collect();
-    assert_eq!(all.len(), 6, "examples: {all:?}");
+    let folders = ["", "tickets", "ways"].map(files);
+    let all: Vec<PathBuf> = folders.into_iter().flatten().collect();
+    assert_eq!(all.len(), 11, "examples: {all:?}");
     for path in all {
         let args = ["-n", &stage.namespace, "apply", "--validate=strict", "-f"];
         let said = stage
@@ -50,11 +52,11 @@ async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
 
 #[test]
 fn every_policy_passes_the_operators_own_check() {
-    for path in files("") {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let policy: EscalationPolicy = read(name);
+    for path in files("").into_iter().chain(files("ways")) {
+        let policy: EscalationPolicy = read(path.to_str().unwrap());
+        assert_eq!(template::open_items(&policy.spec), [], "{}", path.display());
         if let Err(errors) = ValidPolicy::check(policy.spec).policy {
-            panic!("{name}: {errors:#?}");
+            panic!("{}: {errors:#?}", path.display());
         }
     }
 }

@@ -21,6 +21,7 @@ use firebell::domain::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Said,
     Target, TicketKey, ValidWhile, Way,
 };
+use firebell::domain::incident::Incident;
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::secrets::MemorySecrets;
 use parking_lot::Mutex;
@@ -196,6 +197,7 @@ fn page(ticket: &str, address: &str) -> Delivery {
         due: WallClock.now(),
         retry_until: None,
         severity: Severity::High,
+        incident: Incident::default(),
     }
 }
 

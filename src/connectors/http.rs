@@ -31,6 +31,9 @@ pub const EXCERPT_BYTES: usize = 256;
 /// Bytes read of an answer's body at most, so that a usual answer leaves its connection usable.
 const DRAIN_BYTES: usize = 16 * 1024;
 
+/// Bytes read of a body that is itself the answer.
+const BODY_BYTES: usize = 256 * 1024;
+
 /// How long the rest of an answer is waited for once its status is known.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
@@ -106,6 +109,7 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct HttpClient {
     guard: Guard,
+    extra_ca_pem: Option<Arc<[u8]>>,
     /// Speaks `https` to public and allowed addresses.
     protected: Client,
     /// Speaks `http` to allowed addresses only.
@@ -133,12 +137,18 @@ impl HttpClient {
                 .build()
                 .map_err(HttpSetupError::Client)?,
             guard,
+            extra_ca_pem: options.extra_ca_pem.as_deref().map(Arc::from),
         })
     }
 
     /// Vets and resolves a host the way this client does; for protocols other than HTTP.
     pub fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// Certificates trusted besides the system's, as PEM; for protocols other than HTTP.
+    pub fn extra_ca_pem(&self) -> Option<&[u8]> {
+        self.extra_ca_pem.as_deref()
     }
 
     /// Sends `body` to `url` and gives back the answer, whatever its status. The whole exchange, name lookup included,
@@ -157,6 +167,40 @@ impl HttpClient {
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(HttpError::Timeout(limit)),
         }
+    }
+
+    /// The same for protocols that answer in the body: reads it too, within the same limit. An answer whose body does
+    /// not come is none.
+    pub async fn post_for_body(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<(Answer, Vec<u8>), HttpError> {
+        let (url, client) = self.admit(url)?;
+        let request = client.post(url).headers(headers).body(body).send();
+        let exchange = async {
+            let mut response = request.await.map_err(|error| classify(&error))?;
+            let (status, retry_after) = (response.status(), retry_after(response.headers()));
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+                body.extend_from_slice(&chunk);
+                if body.len() > BODY_BYTES {
+                    return Err(HttpError::Broken(
+                        "the answer is longer than any that is expected",
+                    ));
+                }
+            }
+            let answer = Answer {
+                status,
+                retry_after,
+                excerpt: sanitise(&body),
+            };
+            Ok((answer, body))
+        };
+        let ended = tokio::time::timeout(limit, exchange).await;
+        ended.unwrap_or(Err(HttpError::Timeout(limit)))
     }
 
     /// Reads the URL, vets an IP literal (which no resolver ever sees) and picks the client of its scheme.
@@ -271,7 +315,7 @@ fn classify(error: &reqwest::Error) -> HttpError {
 }
 
 /// A TLS error, also where I/O errors wrap it: their `source()` skips the error they hold.
-fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+pub(super) fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls);
     }
@@ -279,7 +323,7 @@ fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error
 }
 
 /// Bad TLS is final, save an alert that only says the receiver has trouble of its own right now.
-fn classify_tls(error: &rustls::Error) -> HttpError {
+pub(super) fn classify_tls(error: &rustls::Error) -> HttpError {
     use rustls::{AlertDescription, CertificateError, Error};
     let word = match error {
         Error::AlertReceived(AlertDescription::InternalError | AlertDescription::UserCanceled) => {
@@ -365,7 +409,7 @@ pub fn sanitise(bytes: &[u8]) -> String {
 }
 
 /// Control characters, line separators, and what changes the direction or hides in text.
-fn is_unsafe_to_show(symbol: char) -> bool {
+pub(super) fn is_unsafe_to_show(symbol: char) -> bool {
     symbol.is_control()
         || matches!(symbol, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -1,23 +1,34 @@
-//! One file per way out, and what they share: the HTTP client, the vetting of addresses, Secrets.
+//! One file per way out, and what they share: the HTTP client, the vetting of addresses, Secrets, the words.
 //!
-//! [`Connectors`] is the [`Sender`] of the operator: it looks at the type of a way and hands the message to its file.
-//! Each try ends in a [`SendOutcome`]; its words name neither URL nor body nor secret, so they may be shown to anyone.
+//! [`Connectors`] is the [`Sender`] of the operator: it reads the way's Secret, looks at its type and hands the message
+//! to its file. Each try ends in a [`SendOutcome`]; its words name neither URL nor body nor secret, so they may be
+//! shown to anyone.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::api::ConnectorType;
 use crate::clock::Now;
 use crate::connectors::http::HttpClient;
-use crate::connectors::secret::SecretSource;
-use crate::domain::delivery::{Delivery, Way};
+use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
+use crate::connectors::slack::Threads;
+use crate::domain::delivery::Way;
+use crate::domain::parcel::Parcel;
 
 pub mod address;
+mod email;
 pub mod http;
+mod msteams;
+mod pagerduty;
+mod render;
 pub mod secret;
-pub mod webhook;
+mod slack;
+pub mod template;
+mod verdict;
+mod webhook;
 
 /// One try of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +75,11 @@ impl SendOutcome {
     }
 }
 
-/// Carries a delivery over one of its ways.
+/// Carries a parcel over one of its ways.
 #[async_trait]
 pub trait Sender: Send + Sync {
     /// Tries once.
-    async fn send(&self, way: &Way, delivery: &Delivery, attempt: Attempt) -> SendOutcome;
+    async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome;
 }
 
 /// All ways out that this version speaks.
@@ -76,6 +87,7 @@ pub struct Connectors {
     http: HttpClient,
     secrets: Arc<dyn SecretSource>,
     clock: Arc<dyn Now>,
+    threads: Threads,
 }
 
 impl Connectors {
@@ -85,33 +97,73 @@ impl Connectors {
             http,
             secrets,
             clock,
+            threads: Threads::default(),
         }
+    }
+
+    /// The way's Secret; an empty one where the way names none.
+    async fn secret(&self, way: &Way) -> Result<Arc<SecretValues>, SecretError> {
+        match &way.connector.secret_ref {
+            Some(secret_ref) => self.secrets.get(&way.namespace, &secret_ref.name).await,
+            None => Ok(Arc::default()),
+        }
+    }
+}
+
+/// All that one try needs.
+struct Try<'t> {
+    http: &'t HttpClient,
+    secret: &'t SecretValues,
+    way: &'t Way,
+    parcel: &'t Parcel,
+    now: Timestamp,
+    limit: Duration,
+}
+
+/// What keeps a try from being made at all: words for people.
+type Unsendable = String;
+
+impl Try<'_> {
+    /// A value of the Secret.
+    fn key(&self, name: &str) -> Result<Option<&secrecy::SecretString>, Unsendable> {
+        self.secret
+            .get(name)
+            .map_err(|error: SecretError| error.to_string())
+    }
+
+    /// A value of the Secret without which nothing can be sent.
+    fn needed(&self, name: &str) -> Result<&secrecy::SecretString, Unsendable> {
+        self.key(name)?.ok_or_else(|| {
+            format!("key `{name}` must be set in the connector's Secret (`secretRef`)")
+        })
     }
 }
 
 #[async_trait]
 impl Sender for Connectors {
-    async fn send(&self, way: &Way, delivery: &Delivery, attempt: Attempt) -> SendOutcome {
-        match way.connector.type_ {
-            ConnectorType::Webhook => {
-                let now = self.clock.now();
-                webhook::send(
-                    &self.http,
-                    self.secrets.as_ref(),
-                    way,
-                    delivery,
-                    now,
-                    attempt.limit,
-                )
-                .await
-            }
-            ConnectorType::Slack
-            | ConnectorType::MSTeams
-            | ConnectorType::PagerDuty
-            | ConnectorType::Email => SendOutcome::refused(&format!(
-                "`type` is {:?}, but this version of Firebell speaks \"Webhook\" only; use a Webhook connector",
-                way.connector.type_
-            )),
-        }
+    async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome {
+        let secret = match self.secret(way).await {
+            Ok(secret) => secret,
+            Err(error) => return SendOutcome::retry(&error),
+        };
+        let one = Try {
+            http: &self.http,
+            secret: &secret,
+            way,
+            parcel,
+            now: self.clock.now(),
+            limit: attempt.limit,
+        };
+        let sent = match way.connector.type_ {
+            ConnectorType::Webhook => webhook::send(&one).await,
+            ConnectorType::Slack => slack::send(&one, &self.threads).await,
+            ConnectorType::MSTeams => msteams::send(&one).await,
+            ConnectorType::PagerDuty => pagerduty::send(&one).await,
+            ConnectorType::Email => email::send(&one).await,
+        };
+        sent.unwrap_or_else(|message| SendOutcome::Refused { message })
     }
 }
+
+#[cfg(test)]
+mod tests;

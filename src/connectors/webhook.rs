@@ -3,85 +3,32 @@
 //! Secret keys: `signingKey` (absent = unsigned, malformed = nothing leaves), `token` (bearer), `address` (if the URL
 //! itself is secret). Without a readable Secret nothing leaves; that is tried again like a network error.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::connectors::SendOutcome;
-use crate::connectors::http::{Answer, HttpClient};
-use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
-use crate::domain::audience;
-use crate::domain::delivery::{Delivery, DeliveryId, Way};
+use crate::connectors::verdict::judge;
+use crate::connectors::{SendOutcome, Try, Unsendable, template};
+use crate::domain::delivery::DeliveryId;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// Tries once to deliver by webhook. `now` dates the try; the exchange takes at most `limit`.
-pub async fn send(
-    http: &HttpClient,
-    secrets: &dyn SecretSource,
-    way: &Way,
-    delivery: &Delivery,
-    now: Timestamp,
-    limit: Duration,
-) -> SendOutcome {
-    let secret = match &way.connector.secret_ref {
-        Some(secret_ref) => match secrets.get(&way.namespace, &secret_ref.name).await {
-            Ok(secret) => secret,
-            Err(error) => return SendOutcome::retry(&error),
-        },
-        None => Arc::default(),
-    };
-    let request = match Request::compose(way, &secret, delivery, now) {
-        Ok(request) => request,
-        Err(message) => return SendOutcome::Refused { message },
-    };
-    match http
-        .post(
-            request.url.expose_secret(),
-            request.headers,
-            request.body,
-            limit,
-        )
-        .await
-    {
-        Ok(answer) => judge(&answer),
-        Err(error) if error.is_final() => SendOutcome::refused(&error),
-        Err(error) => SendOutcome::retry(&error),
-    }
-}
-
-/// What a status means (delivery.md section 2).
-fn judge(answer: &Answer) -> SendOutcome {
-    let status = answer.status;
-    let again = matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
-    );
-    if status.is_success() {
-        SendOutcome::Delivered
-    } else if again || status.is_server_error() {
-        SendOutcome::Retry {
-            message: format!("the receiver answered {}", status.as_u16()),
-            after: answer.retry_after,
-        }
-    } else {
-        SendOutcome::refused(&format!(
-            "the receiver answered {}: {}",
-            status.as_u16(),
-            advice(status)
-        ))
-    }
+/// Tries once to deliver by webhook.
+pub(super) async fn send(one: &Try<'_>) -> Result<SendOutcome, Unsendable> {
+    let request = Request::compose(one)?;
+    let url = request.url.expose_secret();
+    let exchange = one
+        .http
+        .post(url, request.headers, request.body, one.limit)
+        .await;
+    Ok(judge(exchange, advice))
 }
 
 /// What to do about an answer that no retry mends.
@@ -109,18 +56,9 @@ struct Request {
 
 impl Request {
     /// Everything that can be wrong without asking the receiver is found here; the text says what to mend.
-    fn compose(
-        way: &Way,
-        secret: &SecretValues,
-        delivery: &Delivery,
-        now: Timestamp,
-    ) -> Result<Self, String> {
-        let key = |key| {
-            secret
-                .get(key)
-                .map_err(|error: SecretError| error.to_string())
-        };
-        let url = match (key("address")?, &way.connector.address) {
+    fn compose(one: &Try<'_>) -> Result<Self, Unsendable> {
+        let (id, now) = (one.parcel.id(), one.now);
+        let url = match (one.key("address")?, &one.way.connector.address) {
             (_, Some(address)) => SecretString::from(address.as_str()),
             (Some(address), None) => address.clone(),
             (None, None) => {
@@ -130,18 +68,18 @@ impl Request {
                 );
             }
         };
-        let body = body(delivery, way)?;
+        let body = body(one)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ID, header(delivery.id.as_str())?);
+        headers.insert(ID, header(id.as_str())?);
         headers.insert(TIMESTAMP, HeaderValue::from(now.as_second()));
-        if let Some(signing_key) = key("signingKey")? {
+        if let Some(signing_key) = one.key("signingKey")? {
             headers.insert(
                 SIGNATURE,
-                header(&sign(signing_key, &delivery.id, now.as_second(), &body)?)?,
+                header(&sign(signing_key, &id, now.as_second(), &body)?)?,
             );
         }
-        if let Some(token) = key("token")? {
+        if let Some(token) = one.key("token")? {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| {
                     "`token` in the connector's Secret must be one line of visible ASCII".to_owned()
@@ -187,10 +125,15 @@ fn sign(
     ))
 }
 
-/// The body: what those whom this way leads to may see (delivery.md section 5).
-fn body(delivery: &Delivery, way: &Way) -> Result<Vec<u8>, String> {
-    serde_json::to_vec(&audience::shown(delivery, way))
-        .map_err(|_| "the message cannot be written as JSON".to_owned())
+/// The body: what those whom this way leads to may see (delivery.md section 5), in the connector's own form if it has
+/// one.
+fn body(one: &Try<'_>) -> Result<Vec<u8>, Unsendable> {
+    let body = one.parcel.body(one.way);
+    match &one.way.connector.template {
+        Some(source) => template::json(source, &body),
+        None => serde_json::to_vec(&body)
+            .map_err(|_| "the message cannot be written as JSON".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::view::View;
 use crate::api::EscalationPolicy;
 use crate::clock::{Now, OperatorClock};
 use crate::connectors::secret::{SecretError, SecretSource};
+use crate::connectors::template;
 use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyKey;
 use crate::domain::suspend;
@@ -110,6 +111,8 @@ impl PolicyDesk {
         };
         let checked = ValidPolicy::check_in(policy.spec.clone(), &around);
         let missing = checked.open_items.iter().any(|item| is_missing(item.code));
+        let mut open_items = template::open_items(&policy.spec);
+        open_items.extend(checked.open_items);
         let revision = match &checked.policy {
             Ok(_) => Some(self.store(key, policy).await?),
             Err(_) => None,
@@ -117,7 +120,7 @@ impl PolicyDesk {
         let found = Found {
             revision,
             errors: checked.policy.err().unwrap_or_default(),
-            open_items: checked.open_items,
+            open_items,
             defaults,
             usage: self.usage(key),
         };

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::delivery::{Delivery, Message, ResolutionSummary, Target, Way};
+use super::delivery::{Delivery, Message, MessageData, ResolutionSummary, Target, Way};
 use crate::api::{Audience, Severity};
 
 /// What is shown on one way.
@@ -18,6 +18,26 @@ pub enum Shown<'m> {
     Whole(&'m Message),
     /// What customers may see.
     Customers(Box<CustomerMessage<'m>>),
+}
+
+impl<'m> Shown<'m> {
+    /// The content without its envelope, as bundles hold it.
+    pub fn data(self) -> ShownData<'m> {
+        match self {
+            Self::Whole(message) => ShownData::Whole(&message.data),
+            Self::Customers(message) => ShownData::Customers(Box::new(message.data)),
+        }
+    }
+}
+
+/// The content of what is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ShownData<'m> {
+    /// Everything.
+    Whole(&'m MessageData),
+    /// What customers may see.
+    Customers(Box<CustomerData<'m>>),
 }
 
 /// A message to customers.
@@ -115,9 +135,10 @@ mod tests {
     use super::*;
     use crate::api::Connector;
     use crate::domain::delivery::{
-        DeliveryId, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, TicketKey,
-        UpdateText, ValidWhile,
+        DeliveryId, MessageNext, MessageRecipient, MessageTicket, Said, TicketKey, UpdateText,
+        ValidWhile,
     };
+    use crate::domain::incident::Incident;
 
     /// A message whose every internal text says so.
     fn message(id: &DeliveryId, audience: Audience) -> Message {
@@ -185,6 +206,7 @@ mod tests {
             due: Timestamp::UNIX_EPOCH,
             retry_until: None,
             severity: Severity::High,
+            incident: Incident::default(),
         }
     }
 

@@ -147,4 +147,7 @@ pub fn close(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>, message: &s
     let blocks = [Block::Closure, Block::DuplicateOf];
     let cause = Cause::of(&draft.status, &blocks, at, "Closed");
     notices::tell_all(draft, NotifyOn::Closed, &cause);
+    if draft.status.resolve_time.is_none() {
+        notices::to_incident_services(draft, "Closed", &cause);
+    }
 }

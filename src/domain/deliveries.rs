@@ -11,7 +11,7 @@ use super::delivery::{
 use super::draft::{Draft, Tell, after};
 use super::message::{self, NoticeOf, PageOf};
 use super::next::Waiting;
-use super::{escalation, raised, steps, timeline};
+use super::{escalation, incident, raised, steps, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
 
 /// Results of notices wait this long for the next write.
@@ -68,12 +68,14 @@ pub fn make(draft: &Draft<'_>, parts: Parts) -> Delivery {
         .as_ref()
         .and_then(|next| next.time)
         .filter(|time| pages && *time > draft.now);
+    let incident = incident::of(&message, &draft.status.deliveries);
     Delivery {
         id,
         ticket: draft.key(),
         target,
         ways,
         message,
+        incident,
         valid_while,
         due,
         retry_until,

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::incident::Incident;
 use crate::api::{Audience, Severity};
 
 /// Identity of one delivery: the first 32 hex digits of a SHA-256, the same in every process that computes it.
@@ -184,6 +185,8 @@ pub struct Delivery {
     pub retry_until: Option<Timestamp>,
     /// Effective severity: most severe first.
     pub severity: Severity,
+    /// What it means to services that keep incidents of their own.
+    pub incident: Incident,
 }
 
 /// What is said, in the form of the webhook body of `api.md` section 6; other channels render from the same value.

@@ -13,7 +13,9 @@ use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{Block, hash_of};
-use crate::api::{Audience, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update};
+use crate::api::{
+    Audience, ConnectorType, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update,
+};
 
 /// What caused a notice: the hash of a block and when it was acted on, or a subject and its time. The time makes a
 /// block that is taken away and written again in the same words a new cause.
@@ -183,6 +185,35 @@ pub fn acknowledged(draft: &mut Draft<'_>, by: &str, at: Timestamp) {
         .into_iter()
         .collect();
     to_paged(draft, "AcknowledgedBy", &cause, &own);
+    to_incident_services(draft, "AcknowledgedBy", &cause);
+}
+
+/// Tells the services that keep incidents of their own and were called for this ticket, in whatever round: they would
+/// go on ringing, whatever the policy says of notices and whoever answered.
+pub fn to_incident_services(draft: &mut Draft<'_>, kind: &str, cause: &Cause) {
+    let Some(people) = draft.people() else {
+        return;
+    };
+    let mut services: Vec<Target> = Vec::new();
+    for known in &draft.status.deliveries {
+        let called = known.kind.as_deref().is_none_or(|kind| kind == "HandOver");
+        let Some(target) = Target::parse(&known.target).filter(|_| called) else {
+            continue;
+        };
+        if !reached(known.state) && known.repeat.is_none() {
+            continue;
+        }
+        let ways = people.ways(&target, "", None).into_iter();
+        let ways = ways.filter(|way| way.connector.type_ == ConnectorType::PagerDuty);
+        for service in ways.map(|way| Target::Connector(way.connector.name)) {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+    }
+    for service in services {
+        tell(draft, kind, cause, &service);
+    }
 }
 
 /// Tells those whom the policy names and everybody who was paged that something holds the ticket, or nothing any more,

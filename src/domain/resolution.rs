@@ -71,6 +71,7 @@ pub fn resolve(draft: &mut Draft<'_>, at: Timestamp, by: Option<&str>, message: 
     });
     let cause = Cause::of(&draft.status, &[Block::Resolution], at, "Resolved");
     notices::tell_all(draft, NotifyOn::Resolved, &cause);
+    notices::to_incident_services(draft, "Resolved", &cause);
 }
 
 /// Whether the effective level's row wants the customer's word.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Now;
 use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Standing, TicketKey};
+use crate::domain::parcel::Parcel;
 
 mod book;
 mod budget;
@@ -210,8 +211,9 @@ impl Inner {
     /// One try, ended by its limit whatever the sender does.
     async fn try_once(&self, turn: &Turn) -> SendOutcome {
         let Attempt { limit, .. } = turn.attempt;
-        let send = AssertUnwindSafe(self.sender.send(&turn.way, &turn.delivery, turn.attempt))
-            .catch_unwind();
+        let parcel = Parcel::one(Arc::clone(&turn.delivery));
+        let send =
+            AssertUnwindSafe(self.sender.send(&turn.way, &parcel, turn.attempt)).catch_unwind();
         match tokio::time::timeout(limit, send).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => SendOutcome::retry("Firebell failed while sending; see its log"),

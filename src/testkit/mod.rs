@@ -12,6 +12,7 @@ pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod secrets;
+pub mod smtp;
 pub mod stage;
 
 pub use eventually::{TimedOut, eventually};

@@ -1,157 +1,63 @@
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::routing::post;
+use jiff::Timestamp;
 use rstest::rstest;
-use tokio::net::TcpListener;
 
 use super::*;
-use crate::api::{Audience, Connector, ConnectorType, SecretRef, Severity};
-use crate::clock::WallClock;
-use crate::connectors::http::HttpOptions;
-use crate::connectors::{Attempt, Connectors, Sender};
-use crate::domain::delivery::{
-    Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target, TicketKey,
-    ValidWhile,
+use crate::api::ConnectorType;
+use crate::connectors::Connectors;
+use crate::connectors::secret::SecretError;
+use crate::connectors::tests::{
+    At, Fixed, Receiver, again, assert_for_customers, bundle, delivery, http, one, refusal,
+    to_customers, try_once,
 };
+use crate::domain::delivery::{Delivery, Message, Way, hex32};
 
 const SIGNING_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const LIMIT: Duration = Duration::from_secs(5);
-
-struct Fixed(Result<Vec<(&'static str, &'static str)>, SecretError>);
-
-#[async_trait::async_trait]
-impl SecretSource for Fixed {
-    async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
-        let pairs = self.0.clone()?;
-        let data = pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
-        Ok(Arc::new(SecretValues::new(name, data)))
-    }
-}
-
-type Received = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
-
-/// A receiver that answers all with `status`; gives its URL and what it received.
-async fn receiver(status: u16, answer: [(&'static str, &'static str); 1]) -> (String, Received) {
-    let received = Received::default();
-    let take = move |State(received): State<Received>, headers: HeaderMap, body: Bytes| async move {
-        let echoed = format!("{headers:?}");
-        received.lock().unwrap().push((headers, body));
-        (StatusCode::from_u16(status).unwrap(), answer, echoed)
-    };
-    let router = Router::new()
-        .route("/hook", post(take))
-        .with_state(received.clone());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, received)
-}
-
-fn http() -> HttpClient {
-    let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
-    HttpClient::new(&HttpOptions {
-        allowed_networks,
-        extra_ca_pem: None,
-    })
-    .unwrap()
-}
 
 fn way(address: Option<&str>, secret: bool) -> Way {
-    Way {
-        namespace: "team".into(),
-        connector: Connector {
-            name: "room".into(),
-            address: address.map(str::to_owned),
-            secret_ref: secret.then(|| SecretRef {
-                name: "room-keys".into(),
-            }),
-            ..Connector::default()
-        },
-    }
+    let mut way = crate::connectors::tests::way(ConnectorType::Webhook);
+    way.connector.address = address.map(str::to_owned);
+    way.connector.secret_ref = way.connector.secret_ref.filter(|_| secret);
+    way
 }
 
-fn delivery() -> Delivery {
-    let target = Target::Contact("alice".into());
-    let id = DeliveryId::of("u-1", 1, "on-call", "0", &target);
-    let ticket = TicketKey {
-        namespace: "shop".into(),
-        name: "checkout".into(),
-        uid: "u-1".into(),
-    };
-    let time: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    Delivery {
-        message: Message {
-            kind: "firebell.page.v1".into(),
-            timestamp: time,
-            data: MessageData {
-                id: id.to_string(),
-                kind: "Page".into(),
-                ticket: MessageTicket {
-                    namespace: "shop".into(),
-                    name: "checkout".into(),
-                    uid: "u-1".into(),
-                    title: "Checkout returns 5xx".into(),
-                    severity: Severity::High,
-                    phase: "Submitted".into(),
-                    service: Some("checkout".into()),
-                    assignee: None,
-                },
-                round: 1,
-                step: Some("on-call".into()),
-                repeat: Some(0),
-                to: MessageRecipient {
-                    name: "alice".into(),
-                },
-                why: "Nobody acknowledged".into(),
-                next: Some(MessageNext {
-                    what: "manager".into(),
-                    time: Some(time),
-                }),
-                links: BTreeMap::from([("runbook".into(), "https://wiki.example/checkout".into())]),
-                said: Said::default(),
-            },
-        },
-        id,
-        ticket,
-        target,
-        ways: Vec::new(),
-        valid_while: ValidWhile::NotAcknowledged,
-        due: time,
-        retry_until: None,
-        severity: Severity::High,
-    }
+fn values(pairs: &[(&'static str, &str)]) -> Fixed {
+    let pairs = pairs.iter().map(|(key, value)| (*key, (*value).to_owned()));
+    Fixed(Ok(pairs.collect()))
+}
+
+async fn send(secrets: Fixed, way: &Way, delivery: Delivery, now: Timestamp) -> SendOutcome {
+    let connectors = Connectors::new(http(), Arc::new(secrets), Arc::new(At(now)));
+    try_once(&connectors, way, &one(delivery)).await
+}
+
+fn hook(receiver: &Receiver) -> String {
+    format!("{}/hook", receiver.url)
 }
 
 #[tokio::test]
 async fn the_body_is_the_message_and_the_reference_verifier_accepts_its_signature() {
-    let (url, received) = receiver(204, [("x-none", "")]).await;
+    let receiver = Receiver::answering(204).await;
     let (delivery, now) = (delivery(), Timestamp::now());
-    let secrets = Fixed(Ok(vec![
-        ("signingKey", SIGNING_KEY),
-        ("token", "t0ps3cret\n"),
-    ]));
+    let secrets = values(&[("signingKey", SIGNING_KEY), ("token", "t0ps3cret\n")]);
     let outcome = send(
-        &http(),
-        &secrets,
-        &way(Some(&url), true),
-        &delivery,
+        secrets,
+        &way(Some(&hook(&receiver)), true),
+        delivery.clone(),
         now,
-        LIMIT,
     )
     .await;
     assert_eq!(outcome, SendOutcome::Delivered);
 
-    let received = received.lock().unwrap();
-    let [(headers, body)] = received.as_slice() else {
-        panic!("sent {} times", received.len())
+    let requests = receiver.requests();
+    let [request] = requests.as_slice() else {
+        panic!("sent {} times", requests.len())
     };
+    let headers = &request.headers;
     assert_eq!(
-        serde_json::from_slice::<Message>(body).unwrap(),
+        serde_json::from_slice::<Message>(&request.body).unwrap(),
         delivery.message
     );
     assert_eq!(headers[CONTENT_TYPE], "application/json");
@@ -160,7 +66,7 @@ async fn the_body_is_the_message_and_the_reference_verifier_accepts_its_signatur
     assert_eq!(headers[AUTHORIZATION], "Bearer t0ps3cret");
     standardwebhooks::Webhook::new(SIGNING_KEY)
         .unwrap()
-        .verify(body, headers)
+        .verify(&request.body, headers)
         .unwrap();
 }
 
@@ -179,49 +85,30 @@ fn the_signature_is_that_of_the_published_example() {
 
 #[tokio::test]
 async fn a_secret_without_signing_key_and_no_secret_at_all_send_unsigned() {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
+    let receiver = Receiver::answering(200).await;
     for secret in [true, false] {
-        let secrets = Fixed(if secret {
-            Ok(vec![("token", "t")])
+        let secrets = if secret {
+            values(&[("token", "t")])
         } else {
-            Err(SecretError::Missing { name: "x".into() })
-        });
-        let outcome = send(
-            &http(),
-            &secrets,
-            &way(Some(&url), secret),
-            &delivery(),
-            Timestamp::now(),
-            LIMIT,
-        )
-        .await;
+            Fixed(Err(SecretError::Missing { name: "x".into() }))
+        };
+        let way = way(Some(&hook(&receiver)), secret);
+        let outcome = send(secrets, &way, delivery(), Timestamp::now()).await;
         assert_eq!(outcome, SendOutcome::Delivered);
     }
-    assert!(
-        received
-            .lock()
-            .unwrap()
-            .iter()
-            .all(|(headers, _)| !headers.contains_key(SIGNATURE))
-    );
-    assert_eq!(received.lock().unwrap().len(), 2);
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 2);
+    let unsigned = |headers: &HeaderMap| !headers.contains_key(SIGNATURE);
+    assert!(requests.iter().all(|request| unsigned(&request.headers)));
 }
 
 #[tokio::test]
 async fn the_url_may_stand_in_the_secret() {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
-    let secrets = Fixed(Ok(vec![("address", Box::leak(url.into_boxed_str()))]));
-    let outcome = send(
-        &http(),
-        &secrets,
-        &way(None, true),
-        &delivery(),
-        Timestamp::now(),
-        LIMIT,
-    )
-    .await;
+    let receiver = Receiver::answering(200).await;
+    let secrets = values(&[("address", &hook(&receiver))]);
+    let outcome = send(secrets, &way(None, true), delivery(), Timestamp::now()).await;
     assert_eq!(outcome, SendOutcome::Delivered);
-    assert_eq!(received.lock().unwrap().len(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[rstest]
@@ -230,60 +117,39 @@ async fn the_url_may_stand_in_the_secret() {
 #[case::no_key("whsec_")]
 #[tokio::test]
 async fn with_a_malformed_signing_key_nothing_leaves_and_the_message_names_the_key(
-    #[case] signing_key: &'static str,
+    #[case] signing_key: &str,
 ) {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
-    let secrets = Fixed(Ok(vec![("signingKey", signing_key)]));
-    let outcome = send(
-        &http(),
-        &secrets,
-        &way(Some(&url), true),
-        &delivery(),
-        Timestamp::now(),
-        LIMIT,
-    )
-    .await;
-    let SendOutcome::Refused { message } = outcome else {
-        panic!("{outcome:?}")
-    };
+    let receiver = Receiver::answering(200).await;
+    let secrets = values(&[("signingKey", signing_key)]);
+    let way = way(Some(&hook(&receiver)), true);
+    let message = refusal(send(secrets, &way, delivery(), Timestamp::now()).await);
     assert!(
         message.contains("`signingKey`")
             && message.contains("must be")
             && !message.contains("t0ps3cret"),
         "{message}"
     );
-    assert!(received.lock().unwrap().is_empty());
+    assert!(receiver.requests().is_empty());
 }
 
 #[tokio::test]
 async fn with_a_secret_that_cannot_be_read_nothing_leaves_and_it_is_tried_again() {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
+    let receiver = Receiver::answering(200).await;
     let name = || "room-keys".to_owned();
     for error in [
         SecretError::Missing { name: name() },
         SecretError::Forbidden { name: name() },
         SecretError::Unreachable { name: name() },
     ] {
-        let secrets = Fixed(Err(error));
-        let outcome = send(
-            &http(),
-            &secrets,
-            &way(Some(&url), true),
-            &delivery(),
-            Timestamp::now(),
-            LIMIT,
-        )
-        .await;
-        let SendOutcome::Retry {
-            message,
-            after: None,
-        } = outcome
-        else {
-            panic!("{outcome:?}")
-        };
-        assert!(message.contains("\"room-keys\""), "{message}");
+        let way = way(Some(&hook(&receiver)), true);
+        let outcome = send(Fixed(Err(error)), &way, delivery(), Timestamp::now()).await;
+        let (message, after) = again(outcome);
+        assert!(
+            message.contains("\"room-keys\"") && after.is_none(),
+            "{message}"
+        );
     }
-    assert!(received.lock().unwrap().is_empty());
+    assert!(receiver.requests().is_empty());
 }
 
 #[rstest]
@@ -309,20 +175,10 @@ async fn the_status_decides_between_delivered_retry_and_refused(
     #[case] status: u16,
     #[case] verdict: &str,
 ) {
-    let (url, _) = receiver(status, [("retry-after", "7")]).await;
-    let secrets = Fixed(Ok(vec![
-        ("signingKey", SIGNING_KEY),
-        ("token", "t0ps3cret"),
-    ]));
-    let outcome = send(
-        &http(),
-        &secrets,
-        &way(Some(&url), true),
-        &delivery(),
-        Timestamp::now(),
-        LIMIT,
-    )
-    .await;
+    let receiver = Receiver::answering(status).await;
+    let secrets = values(&[("signingKey", SIGNING_KEY), ("token", "t0ps3cret")]);
+    let way = way(Some(&hook(&receiver)), true);
+    let outcome = send(secrets, &way, delivery(), Timestamp::now()).await;
     let found = match &outcome {
         SendOutcome::Delivered => "delivered",
         SendOutcome::Retry { message, after } => {
@@ -349,73 +205,71 @@ async fn the_status_decides_between_delivered_retry_and_refused(
 
 #[tokio::test]
 async fn customers_hear_nothing_internal() {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
-    let mut way = way(Some(&url), false);
-    way.connector.audience = Audience::Customers;
-    send(
-        &http(),
-        &Fixed(Ok(vec![])),
-        &way,
-        &delivery(),
-        Timestamp::now(),
-        LIMIT,
-    )
-    .await;
-    let (_, body) = received.lock().unwrap().pop().unwrap();
-    let text = std::str::from_utf8(&body).unwrap();
-    assert!(text.contains("Checkout returns 5xx") && text.contains("Submitted"));
-    for internal in [
-        "on-call",
-        "Nobody acknowledged",
-        "manager",
-        "wiki.example",
-        "\"service\"",
-    ] {
-        assert!(!text.contains(internal), "{internal} in {text}");
-    }
+    let receiver = Receiver::answering(200).await;
+    let way = to_customers(way(Some(&hook(&receiver)), false));
+    send(values(&[]), &way, delivery(), Timestamp::now()).await;
+    let body = receiver.requests()[0].body.clone();
+    assert_for_customers(std::str::from_utf8(&body).unwrap());
 }
 
 #[tokio::test]
 async fn a_way_without_address_is_refused_with_what_to_do() {
-    let outcome = send(
-        &http(),
-        &Fixed(Ok(vec![])),
-        &way(None, true),
-        &delivery(),
-        Timestamp::now(),
-        LIMIT,
-    )
-    .await;
-    assert!(
-        matches!(outcome, SendOutcome::Refused { message } if message.starts_with("`address` must be set"))
-    );
+    let outcome = send(values(&[]), &way(None, true), delivery(), Timestamp::now()).await;
+    assert!(refusal(outcome).starts_with("`address` must be set"));
 }
 
-#[rstest]
-#[case(ConnectorType::Slack)]
-#[case(ConnectorType::MSTeams)]
-#[case(ConnectorType::PagerDuty)]
-#[case(ConnectorType::Email)]
 #[tokio::test]
-async fn a_connector_type_this_version_does_not_speak_says_so_and_sends_nothing(
-    #[case] type_: ConnectorType,
-) {
-    let (url, received) = receiver(200, [("x-none", "")]).await;
-    let connectors = Connectors::new(http(), Arc::new(Fixed(Ok(vec![]))), Arc::new(WallClock));
-    let mut way = way(Some(&url), false);
-    way.connector.type_ = type_;
-    let outcome = connectors
-        .send(
-            &way,
-            &delivery(),
-            Attempt {
-                number: 1,
-                limit: LIMIT,
-            },
-        )
-        .await;
+async fn a_template_gives_the_body_and_the_signature_is_over_it() {
+    let receiver = Receiver::answering(200).await;
+    let mut way = way(Some(&hook(&receiver)), true);
+    way.connector.template = Some(r#"{"text": {{ data.ticket.title }}}"#.into());
+    let now = Timestamp::now();
+    let secrets = values(&[("signingKey", SIGNING_KEY)]);
+    let outcome = send(secrets, &way, delivery(), now).await;
+    assert_eq!(outcome, SendOutcome::Delivered);
+    let request = receiver.requests().remove(0);
+    assert_eq!(request.body, r#"{"text": "Checkout returns 5xx"}"#);
+    standardwebhooks::Webhook::new(SIGNING_KEY)
+        .unwrap()
+        .verify(&request.body, &request.headers)
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_used_sends_nothing_and_says_why() {
+    let receiver = Receiver::answering(200).await;
+    let mut way = way(Some(&hook(&receiver)), false);
+    way.connector.template = Some(r#"{"text": "{{ data.ticket.title }}"}"#.into());
+    let outcome = send(values(&[]), &way, delivery(), Timestamp::now()).await;
+    let message = refusal(outcome);
     assert!(
-        matches!(outcome, SendOutcome::Refused { message } if message.contains("speaks \"Webhook\" only"))
+        message.contains("`template`") && message.contains("JSON"),
+        "{message}"
     );
-    assert!(received.lock().unwrap().is_empty());
+    assert!(receiver.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_bundle_holds_every_message_under_an_id_made_of_theirs() {
+    let receiver = Receiver::answering(200).await;
+    let connectors = Connectors::new(
+        http(),
+        Arc::new(values(&[])),
+        Arc::new(At(Timestamp::now())),
+    );
+    let parcel = bundle(3);
+    let outcome = try_once(&connectors, &way(Some(&hook(&receiver)), false), &parcel).await;
+    assert_eq!(outcome, SendOutcome::Delivered);
+    let request = receiver.requests().remove(0);
+    let body = request.json();
+    assert_eq!(body["type"], "firebell.bundle.v1");
+    let items = body["data"]["items"].as_array().unwrap();
+    let mut ids: Vec<_> = items
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    let id = hex32(ids.join("\n").as_bytes());
+    assert_eq!(request.headers["webhook-id"], id);
+    assert_eq!(items[2]["ticket"]["name"], "t-2");
 }

@@ -118,6 +118,8 @@ pub enum ItemCode {
     ReviewOverdue,
     /// More than one policy of the namespace is the default.
     DefaultConflict,
+    /// The template of a connector cannot be used.
+    TemplateInvalid,
 }
 
 impl ItemCode {
@@ -139,13 +141,14 @@ impl ItemCode {
             Self::StageUnserved => "StageUnserved",
             Self::ReviewOverdue => "ReviewOverdue",
             Self::DefaultConflict => "DefaultConflict",
+            Self::TemplateInvalid => "TemplateInvalid",
         }
     }
 
-    /// Whether lint counts it as an error although tickets run on (api.md section 3: a level missing from
-    /// `severities`).
+    /// Whether lint counts it as an error although tickets run on: a level missing from `severities` (api.md section
+    /// 3), a template that cannot be used.
     pub fn is_error_in_lint(self) -> bool {
-        self == Self::SeverityMissing
+        self == Self::SeverityMissing || self == Self::TemplateInvalid
     }
 }
 

@@ -16,6 +16,7 @@ use crate::api::{Connector, Severity};
 use crate::domain::delivery::{
     Message, MessageData, MessageRecipient, MessageTicket, Progress, Said, Target, ValidWhile, Way,
 };
+use crate::domain::incident::Incident;
 
 const NOTHING: Standing = Standing {
     acknowledged: false,
@@ -74,11 +75,11 @@ struct Script {
 
 #[async_trait]
 impl Sender for Script {
-    async fn send(&self, way: &Way, delivery: &Delivery, _: Attempt) -> SendOutcome {
+    async fn send(&self, way: &Way, parcel: &Parcel, _: Attempt) -> SendOutcome {
         let connector = way.connector.name.clone();
         let seen = Seen {
             at: self.since.elapsed(),
-            id: delivery.id.to_string(),
+            id: parcel.id().to_string(),
             connector: connector.clone(),
         };
         self.seen.lock().push(seen);
@@ -188,6 +189,7 @@ impl World {
             due: self.clock.now(),
             retry_until: None,
             severity: Severity::High,
+            incident: Incident::default(),
         }
     }
 

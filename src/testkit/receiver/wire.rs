@@ -52,7 +52,7 @@ pub enum TlsError {
 }
 
 impl Tls<'_> {
-    pub(super) fn server_config(self) -> Result<rustls::ServerConfig, TlsError> {
+    pub(crate) fn server_config(self) -> Result<rustls::ServerConfig, TlsError> {
         const NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
         let key = match self {
             Self::Trusted(ca) => ca.server(&NAMES)?,

@@ -1,0 +1,135 @@
+//! A message as Slack's blocks. Everything that people wrote stands in `plain_text` objects, where Slack reads no
+//! mentions and no formatting, and its `& < >` are escaped all the same, for the notification text is none.
+
+use serde_json::{Value, json};
+
+use crate::connectors::render::{Labelled, Link, Say, Words, cut};
+
+/// Slack's own limits, in characters and pieces.
+const HEADER: usize = 150;
+const TEXT: usize = 3000;
+const CONTEXT: usize = 2000;
+const BUTTON: usize = 75;
+const URL: usize = 3000;
+const BUTTONS: usize = 25;
+const BLOCKS: usize = 50;
+/// Slack cuts longer notification texts itself, in the middle of an entity perhaps.
+const FALLBACK: usize = 300;
+
+/// What stands in the notification.
+pub(super) fn fallback(say: &Say) -> String {
+    match say {
+        Say::One(words) => {
+            let why = words.why.as_deref().unwrap_or(&words.kind);
+            escaped(&format!("{}: {why}", words.headline()), FALLBACK)
+        }
+        Say::Bundle(_) => escaped(&say.headline(), FALLBACK),
+    }
+}
+
+/// What stands in the channel.
+pub(super) fn blocks(say: &Say) -> Value {
+    let mut blocks = vec![json!({"type": "header", "text": plain(&say.headline(), HEADER)})];
+    match say {
+        Say::One(words) => one(words, &mut blocks),
+        Say::Bundle(all) => bundle(all, &mut blocks),
+    }
+    blocks.truncate(BLOCKS);
+    Value::Array(blocks)
+}
+
+fn one(words: &Words, blocks: &mut Vec<Value>) {
+    let Words {
+        why,
+        facts,
+        texts,
+        next,
+        links,
+        ..
+    } = words;
+    blocks.extend(why.iter().map(|why| section(why)));
+    blocks.extend(texts.iter().map(|text| section(&labelled(text))));
+    blocks.extend(next.iter().map(|next| section(&format!("Next: {next}"))));
+    let facts: Vec<String> = facts.iter().map(labelled).collect();
+    if !facts.is_empty() {
+        let text = plain(&facts.join("   "), CONTEXT);
+        blocks.push(json!({"type": "context", "elements": [text]}));
+    }
+    let buttons: Vec<Value> = links
+        .iter()
+        .filter(|link| link.url.chars().count() <= URL)
+        .take(BUTTONS)
+        .enumerate()
+        .map(|(at, link)| button(at, link))
+        .collect();
+    if !buttons.is_empty() {
+        blocks.push(json!({"type": "actions", "elements": buttons}));
+    }
+}
+
+/// As many lines to a section as fit, each line whole.
+fn bundle(all: &[Words], blocks: &mut Vec<Value>) {
+    let mut text = String::new();
+    for line in Say::lines(all) {
+        let line = cut(&line, HEADER * 2);
+        // An escaped character is five long at most.
+        if 5 * (text.chars().count() + line.chars().count() + 1) > TEXT && !text.is_empty() {
+            blocks.push(section(&std::mem::take(&mut text)));
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&line);
+    }
+    blocks.push(section(&text));
+}
+
+fn labelled(text: &Labelled) -> String {
+    format!("{}: {}", text.label, text.text)
+}
+
+fn section(text: &str) -> Value {
+    json!({"type": "section", "text": plain(text, TEXT)})
+}
+
+fn button(at: usize, link: &Link) -> Value {
+    json!({
+        "type": "button", "action_id": format!("link-{at}"),
+        "text": plain(&link.label, BUTTON), "url": link.url,
+    })
+}
+
+/// A text object without any meaning to Slack; an empty one is not allowed.
+fn plain(text: &str, most: usize) -> Value {
+    let text = match escaped(text, most) {
+        text if text.trim().is_empty() => "-".to_owned(),
+        text => text,
+    };
+    json!({"type": "plain_text", "text": text, "emoji": false})
+}
+
+/// Slack's three special characters as entities, cut between characters to `most` of them, entities counted whole.
+fn escaped(text: &str, most: usize) -> String {
+    let mut escaped = String::new();
+    let mut length = 0;
+    for symbol in text.chars() {
+        let entity = match symbol {
+            '&' => Some("&amp;"),
+            '<' => Some("&lt;"),
+            '>' => Some("&gt;"),
+            _ => None,
+        };
+        let long = entity.map_or(1, str::len);
+        // One character is kept for the mark that something was left out.
+        if length + long >= most {
+            escaped.push('…');
+            return escaped;
+        }
+        length += long;
+        match entity {
+            Some(entity) => escaped.push_str(entity),
+            None => escaped.push(symbol),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,100 @@
+//! What leaves as one: a delivery, or several to one address in a bundle.
+//!
+//! Rule: api.md section 6, "Webhook body": a bundle's id comes from those of its members, so the same members make the
+//! same bundle in every process.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::audience::{Shown, ShownData, shown};
+use super::delivery::{Delivery, DeliveryId, Way, hex32};
+
+/// One delivery or several.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    first: Arc<Delivery>,
+    others: Vec<Arc<Delivery>>,
+}
+
+impl Parcel {
+    /// One delivery by itself.
+    pub fn one(delivery: Arc<Delivery>) -> Self {
+        Self::of(delivery, Vec::new())
+    }
+
+    /// The most urgent one, and others that go with it.
+    pub fn of(first: Arc<Delivery>, others: Vec<Arc<Delivery>>) -> Self {
+        Self { first, others }
+    }
+
+    /// The most urgent one.
+    pub fn first(&self) -> &Delivery {
+        &self.first
+    }
+
+    /// All, the most urgent first.
+    pub fn members(&self) -> impl Iterator<Item = &Delivery> {
+        std::iter::once(&*self.first).chain(self.others.iter().map(|other| &**other))
+    }
+
+    /// Whether it holds more than one.
+    pub fn is_bundle(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// The delivery's own id; of a bundle, the first 32 hex digits of SHA-256 over its members' sorted ids, joined by
+    /// line breaks.
+    pub fn id(&self) -> DeliveryId {
+        if !self.is_bundle() {
+            return self.first.id.clone();
+        }
+        let mut ids: Vec<&str> = self.members().map(|member| member.id.as_str()).collect();
+        ids.sort_unstable();
+        DeliveryId::from_stored(&hex32(ids.join("\n").as_bytes()))
+    }
+
+    /// The documented body, with what may be shown on a way.
+    pub fn body<'p>(&'p self, way: &Way) -> Body<'p> {
+        if !self.is_bundle() {
+            return Body::One(shown(&self.first, way));
+        }
+        let items = self.members().map(|member| shown(member, way).data());
+        Body::Bundle(Bundle {
+            kind: "firebell.bundle.v1",
+            timestamp: self
+                .members()
+                .map(|member| member.message.timestamp)
+                .max()
+                .unwrap_or(self.first.message.timestamp),
+            data: Items {
+                items: items.collect(),
+            },
+        })
+    }
+}
+
+/// A body as api.md section 6 has it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Body<'p> {
+    /// Of one delivery.
+    One(Shown<'p>),
+    /// Of several.
+    Bundle(Bundle<'p>),
+}
+
+/// The body of several.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bundle<'p> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: Timestamp,
+    data: Items<'p>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Items<'p> {
+    items: Vec<ShownData<'p>>,
+}
