@@ -131,7 +131,8 @@ pub struct Connector {
     #[serde(default = "fifteen_seconds")]
     #[schemars(transform = schema::duration_between("1s", "60s"))]
     pub timeout: Duration,
-    /// Template of the text, where it differs from the usual one.
+    /// Template of the text, where it differs from the usual one: of a Webhook its whole JSON body, of others the
+    /// sentence below the title. Values: those of the webhook body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub template: Option<String>,

@@ -347,3 +347,40 @@ fn a_ticket_on_its_way_tells_every_kind_of_notice() {
         assert!(told.contains(kind), "{kind} in {told:?}");
     }
 }
+
+/// The example, with alice reached by PagerDuty when her webhook fails.
+fn with_pagerduty() -> String {
+    let pagerduty = "connectors:\n- {name: pd, type: PagerDuty, secretRef: {name: pd}}";
+    let reach = "reach: [{connector: pd}, ";
+    EXAMPLE
+        .replace("connectors:", pagerduty)
+        .replacen("reach: [", reach, 1)
+}
+
+fn to_pagerduty(model: &Model) -> Vec<String> {
+    let all = notices(model).into_iter();
+    all.filter_map(|line| line.strip_suffix(" pd").map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_service_with_incidents_of_its_own_hears_of_answer_and_resolution_whoever_gave_them() {
+    let mut model = with_policy(&with_pagerduty());
+    acknowledge(&mut model, "10:02");
+    resolve(&mut model, "10:25");
+    close(&mut model, "10:50", ClosureReason::Completed);
+    model.run_until(at("12:00"));
+    assert_eq!(
+        to_pagerduty(&model),
+        ["10:02 AcknowledgedBy", "10:25 Resolved"],
+        "alice acknowledged herself, and the policy names no word"
+    );
+}
+
+#[test]
+fn a_service_with_incidents_of_its_own_hears_of_the_closing_of_an_unresolved_ticket() {
+    let mut model = with_policy(&with_pagerduty());
+    close(&mut model, "10:20", ClosureReason::OutOfScope);
+    model.run_until(at("12:00"));
+    assert_eq!(to_pagerduty(&model), ["10:20 Closed"]);
+}
