@@ -85,22 +85,15 @@ pub(super) fn delivery() -> Delivery {
     delivery_of("checkout", "on-call")
 }
 
-pub(super) fn delivery_of(name: &str, step: &str) -> Delivery {
-    let target = Target::Contact("alice".into());
-    let uid = format!("uid-{name}");
-    let id = DeliveryId::of(&uid, 1, step, "0", &target);
-    let ticket = TicketKey {
-        namespace: "shop".into(),
-        name: name.into(),
-        uid: uid.clone(),
-    };
-    let data = MessageData {
+/// The content of a page, with every part that a message can have.
+fn content(id: &DeliveryId, ticket: &TicketKey, step: &str) -> MessageData {
+    MessageData {
         id: id.to_string(),
         kind: "Page".into(),
         ticket: MessageTicket {
-            namespace: "shop".into(),
-            name: name.into(),
-            uid: uid.clone(),
+            namespace: ticket.namespace.clone(),
+            name: ticket.name.clone(),
+            uid: ticket.uid.clone(),
             title: "Checkout returns 5xx".into(),
             severity: Severity::High,
             phase: "Submitted".into(),
@@ -138,7 +131,19 @@ pub(super) fn delivery_of(name: &str, step: &str) -> Delivery {
                 ..ResolutionSummary::default()
             }),
         },
+    }
+}
+
+pub(super) fn delivery_of(name: &str, step: &str) -> Delivery {
+    let target = Target::Contact("alice".into());
+    let uid = format!("uid-{name}");
+    let id = DeliveryId::of(&uid, 1, step, "0", &target);
+    let ticket = TicketKey {
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: uid.clone(),
     };
+    let data = content(&id, &ticket, step);
     Delivery {
         message: Message {
             kind: "firebell.page.v1".into(),

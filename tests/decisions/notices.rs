@@ -348,7 +348,7 @@ fn a_ticket_on_its_way_tells_every_kind_of_notice() {
     }
 }
 
-/// The example, with alice reached by PagerDuty when her webhook fails.
+/// The example, with alice reached by a service that keeps incidents of its own, then by her webhook.
 fn with_pagerduty() -> String {
     let pagerduty = "connectors:\n- {name: pd, type: PagerDuty, secretRef: {name: pd}}";
     let reach = "reach: [{connector: pd}, ";

@@ -82,13 +82,13 @@ fn text(say: &Say) -> String {
                 links,
                 ..
             } = &**words;
-            for why in why {
+            if let Some(why) = why {
                 line(why);
             }
             for Labelled { label, text } in texts {
                 line(&format!("{label}: {text}"));
             }
-            for next in next {
+            if let Some(next) = next {
                 line(&format!("Next: {next}"));
             }
             for link in links {
@@ -121,13 +121,13 @@ fn html(say: &Say) -> String {
                 links,
                 ..
             } = &**words;
-            for why in why {
+            if let Some(why) = why {
                 add(format!("<p>{}</p>", escaped(why)));
             }
             for text in texts {
                 add(labelled(text));
             }
-            for next in next {
+            if let Some(next) = next {
                 add(format!("<p><b>Next:</b> {}</p>", escaped(next)));
             }
             for link in links {
