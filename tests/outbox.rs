@@ -221,7 +221,7 @@ async fn a_thousand_pages_at_one_instant_arrive_once_each_over_few_connections_a
     let outbox = outbox(keys.clone());
     outbox.hand_over(
         (0..1000)
-            .map(|n| page(&format!("flood-{n}"), &url))
+            .map(|n| page(&format!("flood-{n}"), &format!("{url}&n={n}")))
             .collect(),
     );
     all_ended(&outbox).await;

@@ -1,4 +1,5 @@
 //! The book of everything in flight, behind one short lock: tickets, lanes, timers. It does no I/O and reads no clock.
+//! What moves in the lanes stands in `traffic`.
 //!
 //! Each call gives back [`Work`] that the caller does after unlocking: workers to start, results to tell.
 
@@ -8,13 +9,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::connectors::{Attempt, SendOutcome};
+use crate::connectors::Attempt;
 use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::domain::parcel::Parcel;
 use crate::outbox::OutboxConfig;
-use crate::outbox::job::{After, Job, OpenJob, Stage};
-use crate::outbox::lane::{Lane, LaneKey, Place};
+use crate::outbox::job::{Job, OpenJob, Stage};
+use crate::outbox::lane::{Lane, LaneKey};
 use crate::outbox::observer::Ended;
 use crate::outbox::recent::Recent;
+
+mod traffic;
 
 /// Nothing speaks against a delivery.
 const NOTHING: Standing = Standing {
@@ -54,11 +58,19 @@ pub(super) struct Work {
 /// A try to be made by a worker.
 #[derive(Debug)]
 pub(super) struct Turn {
-    uid: Arc<str>,
-    number: u64,
-    pub(super) delivery: Arc<Delivery>,
+    lane: LaneKey,
+    members: Vec<Member>,
+    pub(super) parcel: Parcel,
     pub(super) way: Way,
     pub(super) attempt: Attempt,
+}
+
+/// A delivery of a try.
+#[derive(Debug)]
+struct Member {
+    uid: Arc<str>,
+    id: DeliveryId,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -85,6 +97,8 @@ pub(super) struct Book {
     tickets: HashMap<Arc<str>, TicketPage>,
     lanes: HashMap<LaneKey, Lane>,
     timers: BTreeMap<(Instant, u64), (Arc<str>, DeliveryId)>,
+    wakes: BTreeMap<(Instant, u64), LaneKey>,
+    began: Option<Instant>,
     gone: VecDeque<Arc<str>>,
     delivered: Recent,
     turns: u64,
@@ -98,6 +112,8 @@ impl Book {
             tickets: HashMap::new(),
             lanes: HashMap::new(),
             timers: BTreeMap::new(),
+            wakes: BTreeMap::new(),
+            began: None,
             gone: VecDeque::new(),
             delivered: Recent::new(DELIVERED_REMEMBERED),
             turns: 0,
@@ -116,7 +132,7 @@ impl Book {
         Sizes {
             tickets: self.tickets.len(),
             lanes: self.lanes.len(),
-            timers: self.timers.len(),
+            timers: self.timers.len() + self.wakes.len(),
         }
     }
 
@@ -127,7 +143,16 @@ impl Book {
 
     /// When the next timer is due.
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.timers.keys().next().map(|(instant, _)| *instant)
+        let next = [self.timers.keys().next(), self.wakes.keys().next()];
+        next.into_iter()
+            .flatten()
+            .map(|(instant, _)| *instant)
+            .min()
+    }
+
+    /// When the first delivery came in: moments at which late ones gather are counted from here.
+    fn began(&mut self, now: Moment) -> Instant {
+        *self.began.get_or_insert(now.instant)
     }
 
     /// Everything known of a ticket's deliveries.
@@ -174,80 +199,7 @@ impl Book {
         self.keep(&uid, id.clone(), Job::Open(Box::new(open)));
         match result {
             Some(progress) => self.end(&uid, &id, progress, work),
-            None => self.enqueue(&uid, &id, work),
-        }
-    }
-
-    /// The next try of a lane. `None` tells the worker to leave.
-    pub(super) fn take(&mut self, key: &LaneKey, now: Instant) -> Option<Turn> {
-        let lane = self.lanes.get_mut(key)?;
-        while let Some(place) = lane.places.pop() {
-            let page = self.tickets.get_mut(&place.uid);
-            let Some(Job::Open(job)) = page.and_then(|page| page.jobs.get_mut(&place.id)) else {
-                continue;
-            };
-            if job.turn != place.turn || job.stage != Stage::Queued {
-                continue;
-            }
-            let Some((way, attempt)) = job.begin(now) else {
-                continue;
-            };
-            let delivery = Arc::clone(&job.delivery);
-            lane.moved = Some(now);
-            return Some(Turn {
-                uid: place.uid,
-                number: place.turn,
-                delivery,
-                way,
-                attempt,
-            });
-        }
-        lane.workers -= 1;
-        if lane.workers == 0 {
-            self.lanes.remove(key);
-        }
-        None
-    }
-
-    /// Takes in how a try ended.
-    pub(super) fn settle(
-        &mut self,
-        turn: &Turn,
-        outcome: SendOutcome,
-        now: Moment,
-        work: &mut Work,
-    ) {
-        let (uid, id) = (&turn.uid, &turn.delivery.id);
-        let Some((job, _)) = self
-            .open_job(uid, id)
-            .filter(|(job, _)| job.turn == turn.number)
-        else {
-            return;
-        };
-        let after = job.after(outcome, now.instant);
-        self.go_on(uid, id, after, now, work);
-    }
-
-    /// Wakes what pauses and moves on what waited too long in a lane.
-    pub(super) fn run_timers(&mut self, now: Moment, work: &mut Work) {
-        while let Some(entry) = self
-            .timers
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now.instant)
-        {
-            let ((_, turn), (uid, id)) = entry.remove_entry();
-            let Some((job, _)) = self.open_job(&uid, &id).filter(|(job, _)| job.turn == turn)
-            else {
-                continue;
-            };
-            match job.stage {
-                Stage::Running => {}
-                Stage::Pausing => self.enqueue(&uid, &id, work),
-                Stage::Queued => {
-                    let after = job.outlast_way(now.instant);
-                    self.go_on(&uid, &id, after, now, work);
-                }
-            }
+            None => self.set_out(&uid, &id, now, work),
         }
     }
 
@@ -347,77 +299,14 @@ impl Book {
         }
     }
 
-    fn go_on(
-        &mut self,
-        uid: &Arc<str>,
-        id: &DeliveryId,
-        after: After,
-        now: Moment,
-        work: &mut Work,
-    ) {
-        let Some((job, standing)) = self.open_job(uid, id) else {
-            return;
-        };
-        let may_leave = job.delivery.valid_while.holds(standing);
-        match after {
-            After::Delivered => {
-                let progress = job.delivered(now.time);
-                self.end(uid, id, progress, work);
-            }
-            After::Failed => {
-                let progress = job.failed(now.time);
-                self.end(uid, id, progress, work);
-            }
-            After::Pause(_) | After::NextWay if !may_leave => {
-                self.end(uid, id, Progress::Cancelled { time: now.time }, work);
-            }
-            After::NextWay => self.enqueue(uid, id, work),
-            After::Pause(until) => {
-                self.turns += 1;
-                let turn = self.turns;
-                if let Some((job, _)) = self.open_job(uid, id) {
-                    job.stage = Stage::Pausing;
-                    job.turn = turn;
-                    self.timers
-                        .insert((until, turn), (Arc::clone(uid), id.clone()));
-                }
-            }
-        }
-    }
-
-    /// Gives an open delivery a place in the lane of its way, and the lane a worker if it may have one more.
-    fn enqueue(&mut self, uid: &Arc<str>, id: &DeliveryId, work: &mut Work) {
-        self.turns += 1;
-        let turn = self.turns;
-        let Some((job, _)) = self.open_job(uid, id) else {
-            return;
-        };
-        let Some(key) = job.way().map(LaneKey::of) else {
-            return;
-        };
-        job.stage = Stage::Queued;
-        job.turn = turn;
-        let (place, patience) = (
-            Place::new(&job.delivery, Arc::clone(uid), turn),
-            job.patience(),
-        );
-        if let Some(patience) = patience {
-            self.timers
-                .insert((patience, turn), (Arc::clone(uid), id.clone()));
-        }
-        let lane = self.lanes.entry(key.clone()).or_default();
-        lane.places.push(place);
-        if lane.workers < self.config.lane_concurrency.max(1) {
-            lane.workers += 1;
-            work.start.push(key);
-        }
-    }
-
     fn end(&mut self, uid: &Arc<str>, id: &DeliveryId, progress: Progress, work: &mut Work) {
         let Some((job, _)) = self.open_job(uid, id) else {
             return;
         };
         work.ended.push(job.ended(progress.clone()));
+        if let Some(timer) = job.timer.take() {
+            self.timers.remove(&timer);
+        }
         self.open -= 1;
         self.keep(uid, id.clone(), Job::Done(progress));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::connectors::{Attempt, SendOutcome};
-use crate::domain::delivery::{Delivery, FailureCause, Progress, Way};
+use crate::domain::delivery::{Delivery, DeliveryId, FailureCause, Progress, Way};
 use crate::outbox::budget::{Budget, RetryRule};
 use crate::outbox::observer::Ended;
 
@@ -42,6 +42,8 @@ pub(super) enum After {
     Pause(Instant),
     /// The next way takes over.
     NextWay,
+    /// Tried again at once on the same way, by itself: the receiver did not take the bundle it was in.
+    Alone,
     /// No way took it.
     Failed,
 }
@@ -55,6 +57,14 @@ pub(super) struct OpenJob {
     /// Changes with each change of stage; whoever holds an older one speaks of the past.
     pub(super) turn: u64,
     pub(super) attempts: u32,
+    /// When it was handed over.
+    pub(super) started: Instant,
+    /// It was missed during a downtime.
+    pub(super) late: bool,
+    /// It must not be bundled.
+    pub(super) alone: bool,
+    /// Its timer.
+    pub(super) timer: Option<(Instant, u64)>,
     way: usize,
     budget: Budget,
     /// The latest trouble on the present way.
@@ -77,6 +87,10 @@ impl OpenJob {
             stage: Stage::Queued,
             turn: 0,
             attempts: 0,
+            started: now,
+            late: false,
+            alone: false,
+            timer: None,
             way: 0,
             trouble: String::new(),
             given_up: String::new(),
@@ -89,10 +103,25 @@ impl OpenJob {
         self.delivery.ways.get(self.way)
     }
 
-    /// When waiting for its turn in the lane must end, if it must: another way is left, or it has been tried already.
-    pub(super) fn patience(&self) -> Option<Instant> {
-        let may_give_up = self.way + 1 < self.delivery.ways.len() || !self.budget.way_is_fresh();
-        may_give_up.then(|| self.budget.way_ends())
+    /// When its present way's share is over.
+    pub(super) fn patience(&self) -> Instant {
+        self.budget.way_ends()
+    }
+
+    /// Whether another way is left.
+    pub(super) fn has_other_way(&self) -> bool {
+        self.way + 1 < self.delivery.ways.len()
+    }
+
+    /// Whether waiting for its turn may end without a try: another way is left, or it has been tried already.
+    pub(super) fn may_give_up(&self) -> bool {
+        self.has_other_way() || !self.budget.way_is_fresh()
+    }
+
+    /// The receiver did not take the bundle it was in; it may take this message.
+    pub(super) fn leave_bundle(&mut self) -> After {
+        self.alone = true;
+        After::Alone
     }
 
     /// Counts a try.
@@ -115,8 +144,8 @@ impl OpenJob {
         ))
     }
 
-    /// Judges how a try ended.
-    pub(super) fn after(&mut self, outcome: SendOutcome, now: Instant) -> After {
+    /// Judges how a try ended that went out under `id`, its own or that of a bundle, whose members stay together so.
+    pub(super) fn after(&mut self, outcome: SendOutcome, now: Instant, id: &DeliveryId) -> After {
         match outcome {
             SendOutcome::Delivered => After::Delivered,
             SendOutcome::Refused { message } => {
@@ -125,17 +154,20 @@ impl OpenJob {
             }
             SendOutcome::Retry { message, after } => {
                 self.trouble = message;
-                match self.budget.pause(now, after, &self.delivery.id) {
+                match self.budget.pause(now, after, id) {
                     Some(pause) => After::Pause(now + pause),
-                    None => self.outlast_way(now),
+                    None => self.outlast_way(now, ""),
                 }
             }
         }
     }
 
-    /// The present way's share is used up.
-    pub(super) fn outlast_way(&mut self, now: Instant) -> After {
+    /// The present way's share is used up, or is not worth waiting for because of `trouble`.
+    pub(super) fn outlast_way(&mut self, now: Instant, trouble: &str) -> After {
         self.all_refused = false;
+        if self.trouble.is_empty() {
+            trouble.clone_into(&mut self.trouble);
+        }
         if self.trouble.is_empty() {
             "too many deliveries wait for this receiver".clone_into(&mut self.trouble);
         }

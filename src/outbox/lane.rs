@@ -1,9 +1,11 @@
-//! A lane per destination: what waits for it, most urgent first, and how many tries run at once.
+//! A lane per destination: what waits for it, most urgent first, how many tries run at once, how fast, and what leaves
+//! together.
 //!
-//! Lanes share nothing, so a dead receiver slows nobody else. A breaker and bundles will live here.
+//! Lanes share nothing, so a dead receiver slows nobody else. Bundles form when more than 50 messages to one address
+//! are due together, or several are due after a downtime (api.md section 6), or several had to wait for a token.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,36 +13,77 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::api::Severity;
+use crate::api::{ConnectorType, Severity};
+use crate::domain::audience;
 use crate::domain::delivery::{Delivery, DeliveryId, Way};
+use crate::outbox::breaker::{Admission, Breaker};
+use crate::outbox::pace::Pace;
 
 /// A lane from which nothing left for so long does not move.
 const STALL: Duration = Duration::from_millis(250);
+/// More than so many messages to one address that are due together leave as bundles.
+const MANY: usize = 50;
+/// A bundle holds so many at most.
+const BUNDLE_MOST: usize = 100;
+/// What is kept back no longer than this is worth waiting for.
+const MOMENT: Duration = Duration::from_secs(2);
+/// Connections that a mail server is asked for at once.
+const MAIL_CONNECTIONS: usize = 4;
 
-/// A destination: connector and host. A host that stands only in a Secret is not known here; the connector names it.
+/// A destination: connector and, where its limits are narrower, host or channel. What stands only in a Secret is not
+/// known here; the connector names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LaneKey {
     namespace: String,
     connector: String,
-    host: String,
+    type_: ConnectorType,
+    place: String,
 }
 
 impl LaneKey {
     /// The lane of a way.
     pub(super) fn of(way: &Way) -> Self {
-        let host = way
-            .connector
-            .address
-            .as_deref()
-            .and_then(|address| Url::parse(address.trim()).ok());
-        let host = host
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_default();
+        let connector = &way.connector;
+        let host = |url: &Option<String>| {
+            let url = Url::parse(url.as_deref()?.trim()).ok()?;
+            url.host_str().map(str::to_owned)
+        };
+        let place = match connector.type_ {
+            ConnectorType::Webhook => host(&connector.address),
+            ConnectorType::Slack => connector.address.clone(),
+            ConnectorType::Email => host(&connector.server),
+            ConnectorType::MSTeams | ConnectorType::PagerDuty => None,
+        };
         Self {
             namespace: way.namespace.clone(),
-            connector: way.connector.name.clone(),
-            host,
+            connector: connector.name.clone(),
+            type_: connector.type_,
+            place: place.unwrap_or_default(),
         }
+    }
+
+    /// Tries that may run at once, where `usual` is the usual number.
+    pub(super) fn concurrency(&self, usual: usize) -> usize {
+        let most = match self.type_ {
+            ConnectorType::Email => usual.min(MAIL_CONNECTIONS),
+            ConnectorType::Webhook
+            | ConnectorType::Slack
+            | ConnectorType::MSTeams
+            | ConnectorType::PagerDuty => usual,
+        };
+        most.max(1)
+    }
+}
+
+/// Whether several messages can leave as one by this kind of service. Where each ticket is an incident
+/// of its own they cannot.
+pub(super) fn bundles(type_: ConnectorType) -> bool {
+    match type_ {
+        ConnectorType::Webhook
+        | ConnectorType::Slack
+        | ConnectorType::MSTeams
+        | ConnectorType::Email => true,
+        ConnectorType::PagerDuty => false,
     }
 }
 
@@ -52,17 +95,34 @@ pub(super) struct Place {
     pub(super) turn: u64,
     pub(super) uid: Arc<str>,
     pub(super) id: DeliveryId,
+    /// Who can be told together: same address, same audience. `None` = it leaves by itself.
+    company: Option<Arc<str>>,
+    /// It was late when it was handed over.
+    late: bool,
 }
 
 impl Place {
-    /// The place of `delivery` at its `turn`.
-    pub(super) fn new(delivery: &Delivery, uid: Arc<str>, turn: u64) -> Self {
+    /// The place of `delivery` on `way` at its `turn`; `alone` where it must not be bundled.
+    pub(super) fn new(
+        delivery: &Delivery,
+        way: &Way,
+        uid: Arc<str>,
+        turn: u64,
+        (late, alone): (bool, bool),
+    ) -> Self {
+        let company = (!alone && bundles(way.connector.type_)).then(|| {
+            let audience = audience::of_way(&delivery.target, way);
+            let address = way.connector.address.as_deref().unwrap_or_default();
+            format!("{audience:?} {address}").into()
+        });
         Self {
             severity: delivery.severity,
             due: delivery.due,
             turn,
             uid,
             id: delivery.id.clone(),
+            company,
+            late,
         }
     }
 }
@@ -81,16 +141,168 @@ impl PartialOrd for Place {
     }
 }
 
-/// What waits for one destination, and how many workers serve it.
-#[derive(Debug, Default)]
+/// How many wait for one address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Company {
+    all: usize,
+    late: usize,
+}
+
+/// What waits for one destination, and what is known of it.
+#[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) places: BinaryHeap<Place>,
+    places: BinaryHeap<Place>,
+    companies: HashMap<Arc<str>, Company>,
     pub(super) workers: usize,
+    pub(super) breaker: Breaker,
+    pace: Option<Pace>,
+    /// The receiver asked to be left alone until then.
+    quiet_until: Option<Instant>,
+    /// The timer that will look at it.
+    pub(super) wakes: Option<(Instant, u64)>,
+    /// Nothing may leave before that timer, or before the probe's answer.
+    pub(super) shut: bool,
+    /// Something had to wait for a token.
+    short: bool,
     /// When something left it last.
     pub(super) moved: Option<Instant>,
 }
 
 impl Lane {
+    /// An empty lane.
+    pub(super) fn new(key: &LaneKey, now: Instant) -> Self {
+        Self {
+            places: BinaryHeap::new(),
+            companies: HashMap::new(),
+            workers: 0,
+            breaker: Breaker::default(),
+            pace: Pace::of(key.type_, now),
+            quiet_until: None,
+            wakes: None,
+            shut: false,
+            short: false,
+            moved: None,
+        }
+    }
+
+    /// So many places are taken, those of deliveries that were cancelled included.
+    pub(super) fn waiting(&self) -> usize {
+        self.places.len()
+    }
+
+    /// All that wait.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
+    /// Takes a place in.
+    pub(super) fn push(&mut self, place: Place) {
+        self.count(&place, |company| {
+            company.all += 1;
+            company.late += usize::from(place.late);
+        });
+        self.places.push(place);
+    }
+
+    /// Gives the first place out.
+    pub(super) fn pop(&mut self) -> Option<Place> {
+        let place = self.places.pop()?;
+        self.leave(&place);
+        Some(place)
+    }
+
+    fn leave(&mut self, place: &Place) {
+        self.count(place, |company| {
+            company.all = company.all.saturating_sub(1);
+            company.late = company.late.saturating_sub(usize::from(place.late));
+        });
+        if let Some(name) = &place.company
+            && self.companies.get(name).is_some_and(|known| known.all == 0)
+        {
+            self.companies.remove(name);
+        }
+    }
+
+    fn count(&mut self, place: &Place, change: impl FnOnce(&mut Company)) {
+        if let Some(company) = &place.company {
+            change(self.companies.entry(Arc::clone(company)).or_default());
+        }
+    }
+
+    /// Whether a try may be made now. A token is taken where it may; the flag says that something had to wait for it.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<bool, Admission> {
+        if let Some(until) = self.quiet_until.filter(|until| *until > now) {
+            return Err(Admission::At(until));
+        }
+        self.quiet_until = None;
+        if let Some(pace) = &mut self.pace
+            && !self.breaker.is_open(now)
+            && let Err(at) = pace.take(now)
+        {
+            self.short = true;
+            return Err(Admission::At(at));
+        }
+        match self.breaker.admit(now) {
+            Admission::Now => Ok(std::mem::take(&mut self.short)),
+            wait @ (Admission::At(_) | Admission::AfterProbe) => Err(wait),
+        }
+    }
+
+    /// Those that leave together with `first`, which has been given out.
+    pub(super) fn companions(&mut self, first: &Place, waited: bool) -> Vec<Place> {
+        let Some(name) = &first.company else {
+            return Vec::new();
+        };
+        let others = self.companies.get(name).copied().unwrap_or_default();
+        let many = others.all >= MANY || (waited && others.all > 0);
+        let late = first.late && others.late > 0;
+        if !many && !late {
+            return Vec::new();
+        }
+        let together = |place: &Place| place.company == first.company && (many || place.late);
+        let (mut with, without): (Vec<Place>, Vec<Place>) = self.places.drain().partition(together);
+        with.sort_unstable_by(|one, other| other.cmp(one));
+        let left = with.split_off(with.len().min(BUNDLE_MOST - 1));
+        self.places = without.into_iter().chain(left).collect();
+        for place in &with {
+            self.leave(place);
+        }
+        with
+    }
+
+    /// The receiver asks to be left alone. Says nothing about whether it works.
+    pub(super) fn keep_quiet(&mut self, until: Instant) {
+        self.quiet_until = self.quiet_until.max(Some(until));
+    }
+
+    /// Whether tries are kept back for longer than a moment.
+    pub(super) fn is_blocked(&self, now: Instant) -> bool {
+        self.breaker.is_open(now) || self.is_quiet(now)
+    }
+
+    /// Whether the receiver wants to be left alone for longer than a moment.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        self.quiet_until.is_some_and(|until| until > now + MOMENT)
+    }
+
+    /// What keeps tries back, for people.
+    pub(super) fn trouble(&self, now: Instant) -> String {
+        if self.breaker.is_open(now) {
+            let failures = self.breaker.failures();
+            format!("not tried, since the last {failures} tries to this receiver failed")
+        } else {
+            "not tried, since the receiver asked to be left alone".to_owned()
+        }
+    }
+
+    /// From when on nothing of an idle lane is to be remembered; `None` = it is not idle.
+    pub(super) fn forgettable(&self, now: Instant) -> Option<Instant> {
+        let idle = self.places.is_empty() && self.workers == 0;
+        let full = self.pace.as_ref().map(Pace::full);
+        let until = [full, self.quiet_until, self.breaker.settles()];
+        idle.then(|| until.into_iter().flatten().max().unwrap_or(now))
+    }
+
     /// Whether something waits in it that will leave shortly.
     pub(super) fn is_rushing(&self, now: Instant) -> bool {
         let moves = |last| now.saturating_duration_since(last) < STALL;
@@ -99,58 +311,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::Connector;
-
-    fn place(severity: Severity, due: i64, turn: u64) -> Place {
-        let due = Timestamp::from_second(due).unwrap();
-        Place {
-            severity,
-            due,
-            turn,
-            uid: "u".into(),
-            id: DeliveryId::from_stored("x"),
-        }
-    }
-
-    #[test]
-    fn the_most_severe_leaves_first_then_the_earliest_due_then_the_first_come() {
-        let mut lane = Lane::default();
-        lane.places.extend([
-            place(Severity::Low, 1, 1),
-            place(Severity::Critical, 9, 2),
-            place(Severity::High, 5, 4),
-            place(Severity::High, 5, 3),
-            place(Severity::High, 4, 5),
-        ]);
-        let order: Vec<u64> = std::iter::from_fn(|| lane.places.pop())
-            .map(|place| place.turn)
-            .collect();
-        assert_eq!(order, [2, 5, 3, 4, 1]);
-    }
-
-    #[test]
-    fn a_lane_is_a_connector_of_a_namespace_and_a_host() {
-        let lane = |namespace: &str, name: &str, address: &str| {
-            let connector = Connector {
-                name: name.into(),
-                address: Some(address.into()),
-                ..Connector::default()
-            };
-            LaneKey::of(&Way {
-                namespace: namespace.into(),
-                connector,
-            })
-        };
-        let base = lane("team", "room", "https://a.example/x");
-        assert_eq!(base, lane("team", "room", "https://A.example:8443/y"));
-        assert_ne!(base, lane("team", "room", "https://b.example/x"));
-        assert_ne!(base, lane("team", "phone", "https://a.example/x"));
-        assert_ne!(base, lane("other", "room", "https://a.example/x"));
-        assert_eq!(
-            lane("team", "room", "alice@example.org"),
-            lane("team", "room", "#ops")
-        );
-    }
-}
+mod tests;

@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Now;
 use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Standing, TicketKey};
-use crate::domain::parcel::Parcel;
 
 mod book;
+mod breaker;
 mod budget;
 mod job;
 mod lane;
 mod observer;
+mod pace;
 mod recent;
 mod telling;
 
@@ -195,8 +196,7 @@ impl Inner {
     /// A worker of a lane: tries what is first until nothing waits.
     async fn serve(self: Arc<Self>, lane: LaneKey) {
         loop {
-            let turn = self.book.lock().take(&lane, Instant::now());
-            let Some(turn) = turn else {
+            let Some(turn) = self.take(&lane) else {
                 return self.emptied.notify_waiters();
             };
             let outcome = tokio::select! {
@@ -204,16 +204,29 @@ impl Inner {
                 () = self.stop.cancelled() => return,
                 outcome = self.try_once(&turn) => outcome,
             };
-            self.change(|book, now, work| book.settle(&turn, outcome, now, work));
+            self.change(|book, now, work| book.settle(&turn, &outcome, now, work));
         }
+    }
+
+    /// The next try of a lane; a lane that may not move yet leaves a timer.
+    fn take(&self, lane: &LaneKey) -> Option<Turn> {
+        let (turn, timer_moved) = {
+            let mut book = self.book.lock();
+            let before = book.next_timer();
+            let turn = book.take(lane, Instant::now());
+            (turn, book.next_timer() != before)
+        };
+        if timer_moved {
+            self.changed.notify_one();
+        }
+        turn
     }
 
     /// One try, ended by its limit whatever the sender does.
     async fn try_once(&self, turn: &Turn) -> SendOutcome {
         let Attempt { limit, .. } = turn.attempt;
-        let parcel = Parcel::one(Arc::clone(&turn.delivery));
-        let send =
-            AssertUnwindSafe(self.sender.send(&turn.way, &parcel, turn.attempt)).catch_unwind();
+        let send = AssertUnwindSafe(self.sender.send(&turn.way, &turn.parcel, turn.attempt))
+            .catch_unwind();
         match tokio::time::timeout(limit, send).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => SendOutcome::retry("Firebell failed while sending; see its log"),

@@ -101,10 +101,10 @@ async fn who_waits_too_long_for_a_dead_lane_takes_the_next_way() {
     };
     assert_eq!(
         message,
-        "connector \"dead\": too many deliveries wait for this receiver"
+        "connector \"dead\": not tried, since the last 5 tries to this receiver failed"
     );
     assert!(
-        world.elapsed() <= Duration::from_secs(61),
+        world.elapsed() <= Duration::from_secs(16),
         "{:?}",
         world.elapsed()
     );

@@ -1,5 +1,7 @@
 //! The rules of delivery.md section 2 with a sender of the test and virtual time.
 
+mod breakers;
+mod bundles;
 mod lanes;
 mod standing;
 mod telling;
@@ -17,6 +19,7 @@ use crate::domain::delivery::{
     Message, MessageData, MessageRecipient, MessageTicket, Progress, Said, Target, ValidWhile, Way,
 };
 use crate::domain::incident::Incident;
+use crate::domain::parcel::Parcel;
 
 const NOTHING: Standing = Standing {
     acknowledged: false,
@@ -63,6 +66,7 @@ struct Seen {
     at: Duration,
     id: String,
     connector: String,
+    members: Vec<String>,
 }
 
 /// Answers by the name of the connector: the script first, its last entry for ever.
@@ -81,6 +85,7 @@ impl Sender for Script {
             at: self.since.elapsed(),
             id: parcel.id().to_string(),
             connector: connector.clone(),
+            members: parcel.members().map(|one| one.id.to_string()).collect(),
         };
         self.seen.lock().push(seen);
         let answer = match self.answers.lock().get_mut(&connector) {
@@ -175,7 +180,7 @@ impl World {
             namespace: "team".into(),
             connector: Connector {
                 name: (*name).to_owned(),
-                address: Some(format!("https://{name}.example/hook")),
+                address: Some(format!("https://{name}.example/{ticket}")),
                 ..Connector::default()
             },
         };
@@ -217,7 +222,7 @@ impl World {
     fn tries(&self, delivery: &Delivery) -> Vec<f64> {
         let seen = self.script.seen.lock();
         seen.iter()
-            .filter(|seen| seen.id == delivery.id.as_str())
+            .filter(|seen| seen.members.iter().any(|id| id == delivery.id.as_str()))
             .map(|seen| seen.at.as_secs_f64())
             .collect()
     }

@@ -1,0 +1,157 @@
+//! A page and what carries it, without an operator.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use firebell::api::{Connector, ConnectorType, SecretRef, Severity};
+use firebell::clock::{Now, WallClock};
+use firebell::connectors::address::Lookup;
+use firebell::connectors::http::{HttpClient, HttpOptions};
+use firebell::connectors::{Attempt, Connectors, SendOutcome, Sender};
+use firebell::domain::delivery::{
+    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Said, Target,
+    TicketKey, ValidWhile, Way,
+};
+use firebell::domain::incident::{Effect, Incident};
+use firebell::domain::parcel::Parcel;
+use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
+use firebell::testkit::certificates::TestCa;
+use firebell::testkit::secrets::MemorySecrets;
+use tokio::sync::mpsc;
+
+/// A signing key.
+pub const KEY: &str = "whsec_c2NlbmFyaW8tc2lnbmluZy1rZXktMDAwMDAwMDE=";
+
+/// Every name leads to this machine.
+pub struct Here;
+
+#[async_trait]
+impl Lookup for Here {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    }
+}
+
+/// Connectors that may reach these networks, with the Secrets of [`secrets`].
+pub fn connectors(allowed: &[&str], ca: Option<&TestCa>, lookup: Arc<dyn Lookup>) -> Connectors {
+    let options = HttpOptions {
+        allowed_networks: allowed.iter().map(|text| text.parse().unwrap()).collect(),
+        extra_ca_pem: ca.map(|ca| ca.pem().into_bytes()),
+    };
+    let http = HttpClient::with_lookup(&options, lookup).unwrap();
+    Connectors::new(http, Arc::new(secrets()), Arc::new(WallClock))
+}
+
+/// One Secret with every key a connector may ask for.
+fn secrets() -> MemorySecrets {
+    let secrets = MemorySecrets::new();
+    let values = [
+        ("signingKey", KEY),
+        ("routingKey", "r0uting"),
+        ("token", "t0ken"),
+    ];
+    secrets.put("team", "keys", &values);
+    secrets
+}
+
+/// An outbox over these connectors.
+pub fn outbox(connectors: Connectors) -> Outbox {
+    let (reports, _) = mpsc::unbounded_channel();
+    Outbox::new(
+        OutboxConfig::default(),
+        Arc::new(connectors),
+        Arc::new(WallClock),
+        Arc::new(Unobserved),
+        reports,
+    )
+}
+
+/// A connector named `name`.
+pub fn way(name: &str, type_: ConnectorType) -> Way {
+    let secret_ref = (type_ != ConnectorType::Email).then(|| SecretRef {
+        name: "keys".into(),
+    });
+    Way {
+        namespace: "team".into(),
+        connector: Connector {
+            name: name.into(),
+            type_,
+            secret_ref,
+            ..Connector::default()
+        },
+    }
+}
+
+/// A webhook to this address.
+pub fn webhook(name: &str, address: &str) -> Way {
+    let mut way = way(name, ConnectorType::Webhook);
+    way.connector.address = Some(address.to_owned());
+    way
+}
+
+/// A page to alice over these ways.
+pub fn page(ticket: &str, ways: Vec<Way>) -> Delivery {
+    let target = Target::Contact("alice".into());
+    let id = DeliveryId::of(ticket, 1, "on-call", "0", &target);
+    let key = TicketKey {
+        namespace: "shop".into(),
+        name: ticket.into(),
+        uid: ticket.into(),
+    };
+    let data = MessageData {
+        id: id.to_string(),
+        kind: "Page".into(),
+        ticket: MessageTicket {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            uid: key.uid.clone(),
+            title: "Checkout returns 5xx".into(),
+            severity: Severity::High,
+            phase: "Submitted".into(),
+            service: None,
+            assignee: None,
+        },
+        round: 1,
+        step: Some("on-call".into()),
+        repeat: Some(0),
+        to: MessageRecipient {
+            name: "alice".into(),
+        },
+        why: "Nobody acknowledged".into(),
+        next: None,
+        links: BTreeMap::new(),
+        said: Said::default(),
+    };
+    Delivery {
+        id,
+        ticket: key,
+        target,
+        ways,
+        message: Message {
+            kind: "firebell.page.v1".into(),
+            timestamp: WallClock.now(),
+            data,
+        },
+        valid_while: ValidWhile::NotAcknowledged,
+        due: WallClock.now(),
+        retry_until: None,
+        severity: Severity::High,
+        incident: Incident {
+            effect: Effect::Calls,
+            keys: vec![format!("{ticket}/1/on-call")],
+        },
+    }
+}
+
+/// Tries a page once on a way, for at most this long.
+pub async fn try_once(connectors: &Connectors, way: &Way, limit: Duration) -> SendOutcome {
+    let parcel = Parcel::one(Arc::new(page("t", vec![way.clone()])));
+    let attempt = Attempt { number: 1, limit };
+    let send = connectors.send(way, &parcel, attempt);
+    let ended = tokio::time::timeout(limit + Duration::from_secs(5), send).await;
+    ended.expect("a try keeps to its limit")
+}
