@@ -15,7 +15,7 @@ use firebell::api::{DeliveryState, EscalationPolicy, Ticket};
 use firebell::testkit::controlplane::{ControlPlane, Options, namespace};
 use firebell::testkit::operator::{self, Operator};
 use firebell::testkit::process::{Usage, usage};
-use firebell::testkit::receiver::Receiver;
+use firebell::testkit::receiver::{Received, Receiver};
 use firebell::testkit::{crypto, eventually};
 use futures::{StreamExt, stream};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
@@ -104,19 +104,35 @@ impl std::fmt::Display for Receipts {
 
 impl Receipts {
     fn new(receiver: &Receiver, due: Timestamp, wanted: u32) -> anyhow::Result<Self> {
-        let pages = receiver.pages();
-        let ids: BTreeSet<_> = pages.iter().map(|page| page.id().to_owned()).collect();
         let late = |time: Timestamp| time.duration_since(due).as_secs_f64() * 1e3;
-        let missed = usize::try_from(wanted)?.saturating_sub(ids.len());
+        let requests = receiver.pages();
+        let pages: Vec<(String, f64)> = requests
+            .iter()
+            .flat_map(|request| ids(request).into_iter().map(|id| (id, late(request.time))))
+            .collect();
+        let known: BTreeSet<&str> = pages.iter().map(|(id, _)| id.as_str()).collect();
+        let missed = usize::try_from(wanted)?.saturating_sub(known.len());
         Ok(Self {
-            millis: Quantiles::of(pages.iter().map(|page| late(page.time)).collect()),
             missed,
-            repeated: pages.len() - ids.len(),
+            repeated: pages.len() - known.len(),
+            millis: Quantiles::of(pages.into_iter().map(|(_, late)| late).collect()),
         })
     }
 
     fn quantile(&self, percent: usize) -> f64 {
         self.millis.at(percent)
+    }
+}
+
+/// The pages in a request: one, or those of a bundle.
+fn ids(request: &Received) -> Vec<String> {
+    let body = request.json().unwrap_or_default();
+    match body["data"]["items"].as_array() {
+        Some(items) => items
+            .iter()
+            .map(|item| item["id"].as_str().unwrap_or_default().to_owned())
+            .collect(),
+        None => vec![request.id().to_owned()],
     }
 }
 
@@ -299,7 +315,7 @@ impl Storm {
         // Fewer than all is reported as missed.
         let _all = self
             .receiver
-            .wait_for(|ledger| ledger.all().len() >= wanted, LIMIT)
+            .wait_for(|ledger| ledger.all().iter().flat_map(ids).count() >= wanted, LIMIT)
             .await;
         let of_storm = |line: &str| line.contains("\"decided\"") && line.contains("Escalated");
         let recorded = eventually("every page to be recorded", LIMIT, async || {
