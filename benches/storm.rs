@@ -315,7 +315,10 @@ impl Storm {
         // Fewer than all is reported as missed.
         let _all = self
             .receiver
-            .wait_for(|ledger| ledger.all().iter().flat_map(ids).count() >= wanted, LIMIT)
+            .wait_for(
+                |ledger| ledger.all().iter().flat_map(ids).count() >= wanted,
+                LIMIT,
+            )
             .await;
         let of_storm = |line: &str| line.contains("\"decided\"") && line.contains("Escalated");
         let recorded = eventually("every page to be recorded", LIMIT, async || {

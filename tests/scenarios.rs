@@ -22,5 +22,3 @@ mod notices;
 mod policies;
 #[path = "scenarios/retention.rs"]
 mod retention;
-#[path = "scenarios/secrets.rs"]
-mod secrets;
