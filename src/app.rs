@@ -4,6 +4,7 @@ mod args;
 mod supervisor;
 mod wiring;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,13 @@ use tokio_util::sync::CancellationToken;
 pub use args::{Cli, Command, RunArgs};
 pub use supervisor::Supervisor;
 
-use crate::clock::OperatorClock;
+use crate::clock::{Now, OperatorClock};
 use crate::controller::client::{Ear, client};
 use crate::controller::freshness::Watches;
+use crate::controller::leader::candidate::Timing;
+use crate::controller::leader::election::{Election, Resign, Seat};
+use crate::controller::leader::neighbours::Scope;
+use crate::controller::leader::{Leadership, Post, Standing};
 use crate::controller::preflight;
 use crate::controller::view::View;
 use crate::metrics::Metrics;
@@ -34,7 +39,7 @@ const LAST_WORDS: Duration = Duration::from_secs(4);
 /// Runs a command.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(args) => operator(args).await,
+        Command::Run(args) => operator(*args).await,
         Command::Crds => {
             print!("{}", crate::api::crd::yaml());
             Ok(())
@@ -53,13 +58,20 @@ async fn operator(args: RunArgs) -> anyhow::Result<()> {
     let (mut standing, watches) = (Supervisor::default(), Watches::default());
     let shown = Arc::default();
     listen(&mut standing, &args, &health, &metrics, &watches, &shown).await?;
+    let (post, leadership) = if args.leader_elect {
+        metrics.leader(false);
+        let (post, leadership) = Leadership::elected();
+        (Some(post), leadership)
+    } else {
+        (None, Leadership::sole())
+    };
 
     let ear = Ear {
         clock: clock.clone(),
         watches: watches.clone(),
         metrics: metrics.clone(),
     };
-    let client = client(preflight::config().await?, ear)
+    let client = client(preflight::config().await?, ear, leadership.clone())
         .context("the Kubernetes client cannot be set up")?;
     standing.spawn(
         "clock",
@@ -82,10 +94,11 @@ async fn operator(args: RunArgs) -> anyhow::Result<()> {
         watches,
         metrics,
         health,
+        leadership,
     };
     let operator = Operator::build(&args, base)?;
     *shown.lock() = Some(operator.view.clone());
-    operate(operator, &args, standing, stop).await
+    operate(operator, &args, standing, stop, post).await
 }
 
 /// Starts everything in its order, waits for the end, winds down.
@@ -94,6 +107,7 @@ async fn operate(
     args: &RunArgs,
     mut standing: Supervisor,
     stop: CancellationToken,
+    post: Option<Post>,
 ) -> anyhow::Result<()> {
     let (base, outbox) = (operator.base.clone(), operator.outbox.clone());
     let (halt, flush) = (CancellationToken::new(), CancellationToken::new());
@@ -109,16 +123,52 @@ async fn operate(
     if let Some(reason) = until(first_lists, &mut standing, &stop).await {
         bail!(reason);
     }
+    let resign = post.map(|post| stand_for_election(&mut standing, args, &operator, post));
     let running = operator.start(&mut standing, &halt, &flush);
     base.health.has("caches");
     tracing::info!("ready");
     let reason = until(std::future::pending(), &mut standing, &stop).await;
     base.health.waits_for("end", "the operator is stopping");
-    wind_down(running, &outbox, &halt, &flush).await;
+    if base.leadership.standing() == Standing::Lost {
+        bail!("another replica leads now; this one starts anew as a follower");
+    }
+    let tokens = (&halt, &flush);
+    wind_down(running, &outbox, tokens, resign.as_ref()).await;
     match reason {
         Some(reason) => bail!(reason),
         None => Ok(()),
     }
+}
+
+/// Takes part in the election from now on: all that a leader needs to know is in memory. Gives back how it ends.
+fn stand_for_election(
+    standing: &mut Supervisor,
+    args: &RunArgs,
+    operator: &Operator,
+    post: Post,
+) -> Resign {
+    let resign = Resign::default();
+    let ground = operator.ground();
+    let namespace = args.lease_namespace.as_deref();
+    let seat = Seat {
+        lease: args.lease_name.clone(),
+        namespace: namespace
+            .unwrap_or(ground.client.default_namespace())
+            .to_owned(),
+        timing: Timing::new(args.lease_duration),
+        scope: Scope::of(&args.namespaces),
+    };
+    let (view, clock) = (operator.view.clone(), ground.clock.clone());
+    let begin = move || view.tickets.seen_anew(clock.now());
+    let election = Election::new(ground, seat, identity(), post, resign.clone());
+    standing.spawn("leadership", election.run(begin));
+    resign
+}
+
+/// Names this run of this process among all candidates: the pod's name alone would be that of the run before, too.
+fn identity() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{}_{random:016x}", wiring::instance())
 }
 
 /// Waits for something, for the word to stop, or for the reason why the process must end.
@@ -134,13 +184,14 @@ async fn until(
     }
 }
 
-/// Deliveries on their way end, and what came of them is written; or they stay armed. Then looks end, then Events
-/// are written. All within bounds, 20 s in total.
+/// Deliveries on their way end, and what came of them is written; or they stay armed. Then looks end, the lease is
+/// given up, then Events are written. Until the looks end this process decides, so that nothing waits for the last
+/// deliveries. All within bounds, 20 s in total.
 async fn wind_down(
     running: Running,
     outbox: &Outbox,
-    halt: &CancellationToken,
-    flush: &CancellationToken,
+    (halt, flush): (&CancellationToken, &CancellationToken),
+    resign: Option<&Resign>,
 ) {
     let left = outbox.shutdown(LAST_DELIVERIES).await;
     if left > 0 {
@@ -155,6 +206,9 @@ async fn wind_down(
         tracing::warn!(
             "looks at objects did not end in time; what they wanted to write is decided again after the next start"
         );
+    }
+    if let Some(resign) = resign {
+        resign.now().await;
     }
     flush.cancel();
     if tokio::time::timeout(LAST_WORDS, running.events)

@@ -109,6 +109,8 @@ pub struct Metrics {
     wall_ahead: Gauge<f64, AtomicU64>,
     wall_disagrees: Gauge,
     watch_silence: Gauge<f64, AtomicU64>,
+    leader: Gauge,
+    overlapping: Gauge,
 }
 
 impl Default for Metrics {
@@ -133,7 +135,10 @@ impl Default for Metrics {
             wall_ahead: Gauge::default(),
             wall_disagrees: Gauge::default(),
             watch_silence: Gauge::default(),
+            leader: Gauge::default(),
+            overlapping: Gauge::default(),
         };
+        new.leader.set(1);
         new.register();
         new
     }
@@ -215,6 +220,16 @@ impl Metrics {
             "watch_silence_seconds",
             "Since the most silent ticket watch showed life",
             self.watch_silence.clone(),
+        );
+        to.register(
+            "leader",
+            "1 = this replica decides and sends",
+            self.leader.clone(),
+        );
+        to.register(
+            "overlapping_operators",
+            "Other operators that work in the same namespaces",
+            self.overlapping.clone(),
         );
     }
 
@@ -306,6 +321,17 @@ impl Metrics {
         } else if before && !disagrees {
             tracing::info!("this machine's wall clock agrees with the API server's again");
         }
+    }
+
+    /// Notes whether this replica leads.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Sets how many other operators work in the same namespaces.
+    pub fn overlapping(&self, count: usize) {
+        self.overlapping
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes the longest silence of a ticket watch.

@@ -39,7 +39,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the operator.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the custom resource definitions as YAML.
     Crds,
 }
@@ -73,6 +73,33 @@ pub struct RunArgs {
     /// How often archived tickets are looked through for those whose policy's `retention` is over; at least 1s.
     #[arg(long, env = "FIREBELL_RETENTION_EVERY", default_value = "1h")]
     pub retention_every: Duration,
+    /// One replica of several: decide and send only while holding the lease. Without it this must be the only one.
+    #[arg(long, env = "FIREBELL_LEADER_ELECT")]
+    pub leader_elect: bool,
+    /// Name of the lease; the same for all replicas, another for each operator with namespaces of its own.
+    #[arg(long, env = "FIREBELL_LEASE_NAME", default_value = "firebell")]
+    pub lease_name: String,
+    /// Namespace of the lease. None = the one this process runs in.
+    #[arg(long, env = "FIREBELL_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// How long a leader that died is waited for, in whole seconds from 2s to 60s. It renews three times as often.
+    #[arg(
+        long,
+        env = "FIREBELL_LEASE_DURATION",
+        default_value = "3s",
+        value_parser = lease_duration
+    )]
+    pub lease_duration: std::time::Duration,
+}
+
+/// Leases are good for whole seconds.
+fn lease_duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "must be whole seconds from 2s to 60s, such as \"3s\"".to_owned();
+    let duration: Duration = text.parse().map_err(|error| format!("{error}"))?;
+    let millis = u64::try_from(duration.as_millis()).map_err(|_| wrong())?;
+    let fits = millis % 1000 == 0 && (2000..=60_000).contains(&millis);
+    fits.then(|| std::time::Duration::from_millis(millis))
+        .ok_or_else(wrong)
 }
 
 impl RunArgs {
@@ -103,7 +130,7 @@ mod tests {
         else {
             panic!("`run` was given")
         };
-        run
+        *run
     }
 
     #[test]
@@ -152,5 +179,18 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("--archive-after"), "{error}");
+        for wrong in ["1s", "61s", "2500ms", "soon"] {
+            let args = ["firebell", "run", "--lease-duration", wrong];
+            let error = Cli::try_parse_from(args).unwrap_err().to_string();
+            assert!(error.contains("--lease-duration"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_elected_unless_it_is_asked_for() {
+        assert!(!run(&[]).leader_elect);
+        let elected = run(&["--leader-elect", "--lease-duration", "1m"]);
+        assert!(elected.leader_elect);
+        assert_eq!(elected.lease_duration.as_secs(), 60);
     }
 }

@@ -31,6 +31,9 @@ use crate::controller::engine::Engine;
 use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
 use crate::controller::gate::Gate;
+use crate::controller::leader::Leadership;
+use crate::controller::leader::election::Ground;
+use crate::controller::leader::fence::FencedSender;
 use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::retention::Retention;
 use crate::controller::sinks::{PolicySink, RevisionSink, Shared, TicketSink};
@@ -58,6 +61,7 @@ pub struct Base {
     pub watches: Watches,
     pub metrics: Metrics,
     pub health: Health,
+    pub leadership: Leadership,
 }
 
 /// The parts, put together and not started.
@@ -173,6 +177,7 @@ impl Operator {
             clock,
             metrics,
             health,
+            leadership,
             ..
         } = base;
         *tally.lock() = tasks::count(&view);
@@ -181,12 +186,15 @@ impl Operator {
         standing.spawn("doubts", doubts);
         let counting = tasks::keep_tally(view, tally, bells, clock.clone());
         standing.spawn("tally", counting);
-        standing.spawn("revisions", collection.run());
-        standing.spawn("retention", retention.run(every));
+        let collecting = once_leading(leadership.clone(), collection.run());
+        standing.spawn("revisions", collecting);
+        let deleting = once_leading(leadership.clone(), retention.run(every));
+        standing.spawn("retention", deleting);
         let engine = Engine {
             clock,
             metrics: metrics.clone(),
             health,
+            leadership,
             halt: halt.clone(),
         };
         let writing = events::write(client, queues.events, metrics, flush.clone());
@@ -204,7 +212,19 @@ impl Operator {
             events: self.events.clone(),
             watches: self.base.watches.clone(),
             clock: self.base.clock.clone(),
+            leadership: self.base.leadership.clone(),
             namespace,
+        }
+    }
+
+    /// What an election among replicas stands on.
+    pub fn ground(&self) -> Ground {
+        Ground {
+            client: self.base.client.clone(),
+            clock: self.base.clock.clone(),
+            health: self.base.health.clone(),
+            metrics: self.base.metrics.clone(),
+            events: self.events.clone(),
         }
     }
 }
@@ -226,6 +246,7 @@ fn ticket_desk(
         unanswered: Unanswered::default(),
         clock: base.clock.clone(),
         watches: base.watches.clone(),
+        leadership: base.leadership.clone(),
         metrics: base.metrics.clone(),
         settings: Settings {
             archive_after: args.archive_after.to_signed(),
@@ -300,9 +321,13 @@ fn outbox(
     let clock = Arc::new(base.clock.clone());
     let connectors = Connectors::new(http, secrets, clock.clone());
     let observer = Arc::new(Observed(base.metrics.clone()));
+    let sender = FencedSender {
+        inner: Arc::new(connectors),
+        leadership: base.leadership.clone(),
+    };
     Ok(Outbox::new(
         OutboxConfig::default(),
-        Arc::new(connectors),
+        Arc::new(sender),
         clock,
         observer,
         reports,
@@ -418,8 +443,14 @@ fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
     }
 }
 
+/// Runs a task once this process leads; it never leads twice.
+async fn once_leading(mut leadership: Leadership, task: impl Future<Output = ()>) {
+    leadership.begun().await;
+    task.await;
+}
+
 /// Names this process in Events: the pod's name.
-fn instance() -> String {
+pub fn instance() -> String {
     std::env::var("HOSTNAME")
         .ok()
         .filter(|name| !name.is_empty())

@@ -15,6 +15,8 @@ use tower::{Layer, Service};
 
 use super::error::CallError;
 use super::freshness::Watches;
+use super::leader::Leadership;
+use super::leader::fence::WriteFence;
 use crate::clock::OperatorClock;
 use crate::metrics::Metrics;
 
@@ -24,14 +26,15 @@ pub const CALL_LIMIT: Duration = Duration::from_secs(10);
 const READ_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Builds the client of this process.
-pub fn client(mut config: Config, ear: Ear) -> kube::Result<Client> {
+/// Builds the client of this process. It writes only while `leadership` allows it.
+pub fn client(mut config: Config, ear: Ear, leadership: Leadership) -> kube::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = Some(READ_LIMIT);
     config.write_timeout = Some(READ_LIMIT);
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&EarLayer(ear))
+        .with_layer(&WriteFence(leadership))
         .build())
 }
 
@@ -156,6 +159,7 @@ mod tests {
     use super::{Ear, call, client};
     use crate::clock::{Now, OperatorClock};
     use crate::controller::freshness::Watches;
+    use crate::controller::leader::Leadership;
     use crate::metrics::Metrics;
 
     #[test]
@@ -218,7 +222,10 @@ mod tests {
                 watches: Watches::default(),
                 metrics: Metrics::default(),
             };
-            let api: Api<ConfigMap> = Api::namespaced(client(config, ear).unwrap(), "shop");
+            let api: Api<ConfigMap> = {
+                let client = client(config, ear, Leadership::sole()).unwrap();
+                Api::namespaced(client, "shop")
+            };
             let error = call("get config maps", api.get("a")).await.unwrap_err();
             assert_eq!(error.class(), crate::controller::error::Class::Transient);
             assert_eq!(asked.load(Ordering::SeqCst), 1, "{status}");

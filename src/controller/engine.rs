@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff;
 use super::error::Class;
 use super::key::Key;
+use super::leader::Leadership;
 use super::schedule::Schedule;
 use super::view::Trigger;
 use crate::clock::Now;
@@ -76,6 +77,8 @@ pub struct Engine<C> {
     pub metrics: Metrics,
     /// Told that the loop moves.
     pub health: Health,
+    /// Whether anything may be looked at. What is triggered meanwhile is looked at once it may.
+    pub leadership: Leadership,
     /// Told to halt, the engine waits for no deadline any more: it looks at what has changed so far, waits for the
     /// looks that run, and ends.
     pub halt: CancellationToken,
@@ -95,7 +98,7 @@ struct Loop<L> {
 impl<C: Now> Engine<C> {
     /// Runs looks until told to halt.
     pub async fn run<L: Look>(
-        self,
+        mut self,
         looker: Arc<L>,
         mut triggers: mpsc::UnboundedReceiver<Trigger>,
     ) {
@@ -104,16 +107,18 @@ impl<C: Now> Engine<C> {
         while !self.halt.is_cancelled() {
             self.health.moves(L::KIND.word());
             work.take_in(&mut triggers, &mut ends, self.clock.now());
-            if work.start_one(self.clock.now()) {
+            let may = self.leadership.may_send();
+            if may && work.start_one(self.clock.now()) {
                 continue;
             }
-            let waiting = work.schedule.waiting(self.clock.now()) > 0;
+            let waiting = may && work.schedule.waiting(self.clock.now()) > 0;
             let nap = nap(work.schedule.next_time(), self.clock.now());
             tokio::select! {
                 () = self.halt.cancelled() => {}
                 Some((key, wanted)) = triggers.recv() => work.schedule.trigger(key, wanted),
                 Some((key, turn)) = ends.recv() => work.end(key, turn, self.clock.now()),
                 Ok(permit) = work.places.clone().acquire_owned(), if waiting => drop(permit),
+                () = self.leadership.changed() => {}
                 () = tokio::time::sleep(nap) => {}
             }
         }
@@ -122,7 +127,7 @@ impl<C: Now> Engine<C> {
         let last = self.clock.now();
         loop {
             work.take_in(&mut triggers, &mut ends, last);
-            if work.start_one(last) {
+            if self.leadership.may_send() && work.start_one(last) {
                 continue;
             }
             if work.running == 0 {
@@ -247,6 +252,7 @@ mod tests {
     use super::{Class, Engine, Look, Place, Turn};
     use crate::clock::{Now, WallClock};
     use crate::controller::key::Key;
+    use crate::controller::leader::{Leadership, Standing};
     use crate::metrics::{Kind, Metrics};
     use crate::serve::Health;
 
@@ -289,6 +295,10 @@ mod tests {
     }
 
     fn start() -> Running {
+        start_as(Leadership::sole())
+    }
+
+    fn start_as(leadership: Leadership) -> Running {
         let (triggers, receiver) = mpsc::unbounded_channel();
         let (looks, metrics, halt) = (
             Arc::new(Scripted::default()),
@@ -299,6 +309,7 @@ mod tests {
             clock: WallClock,
             metrics: metrics.clone(),
             health: Health::default(),
+            leadership,
             halt: halt.clone(),
         };
         let engine = tokio::spawn(engine.run(looks.clone(), receiver));
@@ -387,5 +398,20 @@ mod tests {
             "the engine ended although \"timed\" has a deadline"
         );
         assert_eq!(running.looks.0.lock().get("plain").map(Vec::len), Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_looks_at_nothing_and_at_everything_at_once_when_it_leads() {
+        let (post, leadership) = Leadership::elected();
+        let running = start_as(leadership);
+        running.trigger("plain");
+        running.trigger("other");
+        // The time of timers only: the loop has gone round several times after it.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(running.looks.0.lock().is_empty());
+        let until = std::time::Instant::now() + Duration::from_mins(1);
+        post.tell(Standing::Leads { until });
+        running.looked_at("plain", 1).await;
+        running.looked_at("other", 1).await;
     }
 }

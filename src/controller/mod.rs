@@ -14,6 +14,7 @@ pub mod events;
 pub mod freshness;
 pub mod gate;
 pub mod key;
+pub mod leader;
 pub mod observe;
 pub mod patch;
 pub mod policies;

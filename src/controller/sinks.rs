@@ -10,6 +10,7 @@ use kube::api::ObjectMeta;
 use super::events::Events;
 use super::freshness::Watches;
 use super::key::Key;
+use super::leader::Leadership;
 use super::streams::Sink;
 use super::versions::Origin;
 use super::view::View;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub watches: Watches,
     /// The operator's time.
     pub clock: OperatorClock,
+    /// Whether this process tells anything.
+    pub leadership: Leadership,
     /// The namespace of the stream; `None` = the whole cluster.
     pub namespace: Option<String>,
 }
@@ -43,6 +46,9 @@ impl Shared {
     fn tell_undecodable(&self, kind: Kind, metadata: &ObjectMeta, error: &str) {
         let key = Key::of(metadata);
         tracing::error!(?kind, object = %key, error, "a stored object cannot be read; nothing is done for it until it is mended");
+        if !self.leadership.may_tell() {
+            return;
+        }
         let about = ObjectReference {
             api_version: Some(format!("{GROUP}/{VERSION}")),
             kind: Some(kind.word().to_owned()),

@@ -14,6 +14,7 @@ use super::error::{CallError, Class};
 use super::events::Events;
 use super::freshness::Watches;
 use super::key::Key;
+use super::leader::Leadership;
 use super::observe::observe;
 use super::unanswered::Unanswered;
 use super::versions::Origin;
@@ -21,7 +22,9 @@ use super::view::{self, View};
 use super::world::KubeWorld;
 use crate::api::Ticket;
 use crate::clock::{Now, OperatorClock};
-use crate::domain::observed::Settings;
+use crate::domain::decide::decide;
+use crate::domain::next::Next;
+use crate::domain::observed::{Observed, Settings};
 use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
 
@@ -46,6 +49,8 @@ pub struct TicketDesk {
     pub clock: OperatorClock,
     /// Which watches live.
     pub watches: Watches,
+    /// Whether this process took over just now.
+    pub leadership: Leadership,
     /// Counts.
     pub metrics: Metrics,
     /// What the operator was started with.
@@ -59,7 +64,8 @@ impl Look for TicketDesk {
         if !self.watches.fresh(&key.namespace, Instant::now()) {
             place.leave_for(self.check_live(&key)).await;
         }
-        let Some(seen) = observe(&self.view, &self.outbox, &key) else {
+        let seen = self.observe_surely(&key, &mut place).await;
+        let Some(seen) = seen else {
             self.unanswered.forget(&key);
             return Turn::Rest {
                 until: None,
@@ -85,6 +91,21 @@ impl Look for TicketDesk {
 }
 
 impl TicketDesk {
+    /// What is seen of a ticket. Just after this process took over, what it would send is checked by a live GET first:
+    /// its watch may not show yet what the leader before it wrote last.
+    async fn observe_surely(&self, key: &Key, place: &mut Place) -> Option<Observed> {
+        let seen = observe(&self.view, &self.outbox, key)?;
+        let sends = || {
+            let next = decide(&seen, &self.settings, self.clock.now());
+            matches!(next, Next::Deliver(_))
+        };
+        if !self.leadership.took_over_lately() || !sends() {
+            return Some(seen);
+        }
+        place.leave_for(self.check_live(key)).await;
+        observe(&self.view, &self.outbox, key)
+    }
+
     async fn report(&self, key: &Key, error: &CallError) -> Turn {
         let class = error.class();
         match class {

@@ -138,6 +138,13 @@ impl Tickets {
         }
     }
 
+    /// From this moment on this process decides: what fell due before may have left already, by another's hand.
+    pub fn seen_anew(&self, now: Timestamp) {
+        for held in self.inner.write().held.values_mut() {
+            held.first_seen = held.first_seen.max(now);
+        }
+    }
+
     /// A ticket by its key.
     pub fn get(&self, key: &Key) -> Option<HeldTicket> {
         self.inner.read().held.get(key).cloned()

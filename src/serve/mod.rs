@@ -25,6 +25,7 @@ pub struct Health {
 struct Inner {
     missing: BTreeMap<&'static str, String>,
     moved: BTreeMap<&'static str, Instant>,
+    notes: BTreeMap<&'static str, String>,
 }
 
 impl Health {
@@ -36,6 +37,11 @@ impl Health {
     /// `what` is there.
     pub fn has(&self, what: &'static str) {
         self.inner.lock().missing.remove(what);
+    }
+
+    /// What /readyz says about `what` while all is there.
+    pub fn says(&self, what: &'static str, note: impl Into<String>) {
+        self.inner.lock().notes.insert(what, note.into());
     }
 
     /// A loop moved.
@@ -51,6 +57,15 @@ impl Health {
             .iter()
             .map(|(what, reason)| format!("{what}: {reason}"))
             .collect()
+    }
+
+    fn notes(&self) -> String {
+        let inner = self.inner.lock();
+        let mut lines = String::new();
+        for (what, note) in &inner.notes {
+            lines.extend([what, ": ", note, "\n"]);
+        }
+        lines
     }
 
     fn stuck(&self, now: Instant) -> Vec<&'static str> {
@@ -102,7 +117,7 @@ async fn livez(State(served): State<Served>) -> (StatusCode, String) {
 async fn readyz(State(served): State<Served>) -> (StatusCode, String) {
     let missing = served.health.missing();
     if missing.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
+        (StatusCode::OK, format!("ok\n{}", served.health.notes()))
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -158,6 +173,18 @@ mod tests {
         );
         health.has("tickets");
         assert_eq!(ask(&health, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_is_ready_says_what_it_is_ready_for() {
+        let health = Health::default();
+        health.says("leadership", "leads");
+        health.says("leadership", "follows");
+        let (status, body) = ask(&health, "/readyz").await;
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::OK, "ok\nleadership: follows\n")
+        );
     }
 
     #[tokio::test]

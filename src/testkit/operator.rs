@@ -92,6 +92,24 @@ impl Operator {
         self.process.signal(Signal::SIGTERM)
     }
 
+    /// SIGSTOP: it stands still until [`Operator::resume`].
+    pub fn pause(&self) -> io::Result<()> {
+        self.process.signal(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) -> io::Result<()> {
+        self.process.signal(Signal::SIGCONT)
+    }
+
+    /// The answer of its `/readyz`: the status and what it says; `None` where nobody answers.
+    pub async fn readiness(&self) -> Option<(u16, String)> {
+        let url = format!("http://{}/readyz", self.address);
+        let answer = reqwest::get(url).await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.text().await.ok()?))
+    }
+
     /// Waits for its own end after `terminate`.
     pub async fn ended(&mut self, limit: Duration) -> Result<Option<i32>, TimedOut> {
         let process = &mut self.process;

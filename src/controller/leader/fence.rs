@@ -1,0 +1,129 @@
+//! Where the standing is asked: before each write to the API server, and before each try of a delivery. Both are the
+//! last step of what they guard, so that a process that stood still beyond its lease does nothing when it wakes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use http::{Method, Request};
+use kube::client::Body;
+use tower::{BoxError, Layer, Service};
+
+use super::Leadership;
+use crate::connectors::{Attempt, SendOutcome, Sender};
+use crate::domain::delivery::{Delivery, Way};
+
+/// A write that was held back.
+#[derive(Debug, thiserror::Error)]
+#[error("this replica does not hold the lease at the moment, so nothing is written")]
+pub struct NotLeading;
+
+/// Holds back writes of a client whose process does not lead. Reads pass, and so does the lease itself.
+#[derive(Clone, Debug)]
+pub struct WriteFence(pub Leadership);
+
+impl<S> Layer<S> for WriteFence {
+    type Service = Fenced<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Fenced {
+            inner,
+            leadership: self.0.clone(),
+        }
+    }
+}
+
+/// A client's service behind the fence.
+#[derive(Clone, Debug)]
+pub struct Fenced<S> {
+    inner: S,
+    leadership: Leadership,
+}
+
+impl<S> Service<Request<Body>> for Fenced<S>
+where
+    S: Service<Request<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !passes(&self.leadership, request.method(), request.uri().path()) {
+            return Box::pin(async { Err(NotLeading.into()) });
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move { answer.await.map_err(Into::into) })
+    }
+}
+
+fn passes(leadership: &Leadership, method: &Method, path: &str) -> bool {
+    if method == Method::GET || path.contains("/apis/coordination.k8s.io/") {
+        true
+    } else if path.contains("/apis/events.k8s.io/") {
+        leadership.may_tell()
+    } else {
+        leadership.may_write()
+    }
+}
+
+/// Holds back tries of deliveries while this process may not send; they are tried again.
+pub struct FencedSender {
+    /// Who sends.
+    pub inner: Arc<dyn Sender>,
+    /// Whether it may.
+    pub leadership: Leadership,
+}
+
+#[async_trait]
+impl Sender for FencedSender {
+    async fn send(&self, way: &Way, delivery: &Delivery, attempt: Attempt) -> SendOutcome {
+        if self.leadership.may_send() {
+            self.inner.send(way, delivery, attempt).await
+        } else {
+            SendOutcome::retry("this replica does not hold the lease at the moment")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use rstest::rstest;
+
+    use super::passes;
+    use crate::controller::leader::{Leadership, Standing};
+
+    const STATUS: &str = "/apis/firebell.dev/v1alpha1/namespaces/shop/tickets/a/status";
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+    const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/firebell/leases/firebell";
+    const REVISIONS: &str = "/k8s/clusters/c-1/apis/apps/v1/namespaces/shop/controllerrevisions";
+
+    #[rstest]
+    #[case::reads(Standing::Follows, Method::GET, STATUS, true)]
+    #[case::the_lease(Standing::Follows, Method::PUT, LEASE, true)]
+    #[case::statuses(Standing::Follows, Method::PATCH, STATUS, false)]
+    #[case::events(Standing::Follows, Method::POST, EVENTS, false)]
+    #[case::revisions(Standing::Pauses, Method::POST, REVISIONS, false)]
+    #[case::deletions(Standing::Lost, Method::DELETE, REVISIONS, false)]
+    #[case::the_last_events(Standing::Released, Method::POST, EVENTS, true)]
+    #[case::no_last_statuses(Standing::Released, Method::PATCH, STATUS, false)]
+    #[case::the_only_one(Standing::Sole, Method::PATCH, STATUS, true)]
+    fn what_a_replica_may_ask_of_the_api_server(
+        #[case] standing: Standing,
+        #[case] method: Method,
+        #[case] path: &str,
+        #[case] wanted: bool,
+    ) {
+        let (post, leadership) = Leadership::elected();
+        post.tell(standing);
+        assert_eq!(passes(&leadership, &method, path), wanted);
+    }
+}
