@@ -33,6 +33,8 @@ use super::{crypto, eventually};
 pub const LIMIT: Duration = Duration::from_mins(1);
 /// The operator's rights in a namespace of its own: all that it uses, and no more.
 pub const ROLE: &str = include_str!("stage/role.yaml");
+/// What it may do besides, in the namespace of its lease, where it is one of several replicas.
+pub const LEASE_ROLE: &str = include_str!("stage/lease-role.yaml");
 /// The signing key in the Secret `pager` of each stage.
 pub const KEY: &str = "whsec_c2NlbmFyaW8tc2lnbmluZy1rZXktMDAwMDAwMDE=";
 
