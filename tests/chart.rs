@@ -1,5 +1,5 @@
 //! The Helm chart, by a real Helm against a real API server: what it renders is taken, the rights it gives are exactly
-//! those the operator uses, and two operators are refused.
+//! those the operator uses, and its replicas elect a leader.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use firebell::app::{Cli, Command};
 use firebell::testkit::eventually;
-use firebell::testkit::stage::{LIMIT, ROLE, Stage};
+use firebell::testkit::stage::{LEASE_ROLE, LIMIT, ROLE, Stage};
 use serde_json::{Value, json};
 
 fn root() -> PathBuf {
@@ -84,6 +84,7 @@ async fn differences(
         "apps/controllerrevisions",
         "/secrets",
         "events.k8s.io/events",
+        "coordination.k8s.io/leases",
         "/pods",
     ] {
         let allowed = wanted.get(resource).copied().unwrap_or_default();
@@ -109,6 +110,12 @@ const TICKETS: [(&str, &str); 3] = [
     ("firebell.dev/tickets", "get list watch delete"),
     ("firebell.dev/tickets/status", "patch"),
     ("apps/controllerrevisions", "get list watch create delete"),
+];
+
+/// Where its lease is, besides its own lease by name.
+const LEASES: [(&str, &str); 2] = [
+    ("coordination.k8s.io/leases", "list watch create"),
+    ("events.k8s.io/events", "create"),
 ];
 
 fn folder(path: &Path) -> BTreeMap<String, String> {
@@ -137,13 +144,15 @@ fn the_chart_installs_the_very_crds_of_this_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn helm_finds_no_fault_and_refuses_two_operators() {
+async fn helm_finds_no_fault_and_refuses_values_that_make_no_sense() {
     let stage = Stage::set("chart").await;
     let chart = root().join("charts/firebell");
     let linted = helm(&stage, &["lint", "--strict", chart.to_str().unwrap()]).await;
     linted.unwrap();
     for (values, word) in [
-        ("replicas=2", "replicas"),
+        ("replicas=many", "replicas"),
+        ("lease.duration=1500ms", "duration"),
+        ("lease.duration=61s", "duration"),
         ("replica=1", "replica"),
         ("archiveAfter=tomorrow", "archiveAfter"),
         ("namespaces={Shop}", "namespaces"),
@@ -160,6 +169,8 @@ async fn installed_for_the_whole_cluster_it_may_do_what_it_does_and_no_more() {
     apply(&stage, objects).await;
     let wanted: Vec<_> = TICKETS.into_iter().chain(POLICIES).collect();
     rights_are(&stage, "anywhere", &wanted).await;
+    let here: Vec<_> = wanted.into_iter().chain(LEASES).collect();
+    rights_are(&stage, &stage.namespace, &here).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +187,7 @@ async fn installed_for_some_namespaces_it_may_do_nothing_elsewhere() {
     let revisions = ("apps/controllerrevisions", "get list watch create");
     let wanted: Vec<_> = POLICIES.into_iter().chain([revisions]).collect();
     rights_are(&stage, &shared, &wanted).await;
-    rights_are(&stage, &stage.namespace, &[]).await;
+    rights_are(&stage, &stage.namespace, &LEASES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +208,7 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
     ];
     let text = rendered(&stage, &only).await.unwrap();
     let deployment: Value = serde_saphyr::from_str(&text).unwrap();
-    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
     let template = &deployment["spec"]["template"];
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
     pod["metadata"]["name"] = "bell".into();
@@ -285,4 +296,43 @@ async fn the_role_that_every_test_runs_the_operator_with_is_the_very_role_of_the
         .unwrap();
     let of_tests: Value = serde_saphyr::from_str(ROLE).unwrap();
     assert_eq!(rights(&of_tests), rights(&of_chart));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_replicas_elect_a_leader_with_the_very_rights_that_every_test_has() {
+    let stage = Stage::set("chart").await;
+    let text = rendered(&stage, &["--set", "replicas=3"]).await.unwrap();
+    let objects: Vec<Value> = text
+        .split("\n---")
+        .filter_map(|document| serde_saphyr::from_str(document).ok())
+        .collect();
+    let of = |kind: &str, end: &str| {
+        let mut found = objects.iter().filter(|object| object["kind"] == kind);
+        found.find(|object| object["metadata"]["name"].as_str().unwrap().ends_with(end))
+    };
+    let given = &of("Deployment", "").unwrap()["spec"]["template"]["spec"]["containers"][0]["args"];
+    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
+    let Command::Run(run) = taken.command else {
+        panic!("the pod should run the operator")
+    };
+    assert!(run.leader_elect);
+    assert_eq!(run.lease_name, "bell-firebell");
+    assert_eq!(run.lease_namespace.as_deref(), Some(&*stage.namespace));
+    assert_eq!(run.lease_duration.as_secs(), 3);
+    let of_tests = LEASE_ROLE.replace("[firebell]", "[bell-firebell]");
+    let of_tests: Value = serde_saphyr::from_str(&of_tests).unwrap();
+    let rules = |role: &Value| -> BTreeSet<String> {
+        let rules = role["rules"].as_array().unwrap().iter();
+        rules.map(Value::to_string).collect()
+    };
+    assert_eq!(rules(&of_tests), rules(of("Role", "-lease").unwrap()));
+    let budget = of("PodDisruptionBudget", "").unwrap();
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    apply(&stage, text).await;
+    let alone = rendered(&stage, &["--set", "replicas=1"]).await.unwrap();
+    assert!(
+        !alone.contains("PodDisruptionBudget"),
+        "one replica would never be evicted"
+    );
 }
