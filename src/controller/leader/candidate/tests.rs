@@ -356,6 +356,35 @@ proptest! {
         }
     }
 
+    /// A leader cut off at any moment, a follower that misses nothing, clocks that run apart: the leader has stopped when
+    /// the follower begins, and the follower begins within the lease and a moment.
+    #[test]
+    fn a_leader_that_is_cut_off_has_stopped_before_the_follower_begins(
+        rates in (950_u64..=1050, 950_u64..=1050),
+        cut in 4000_u64..8000,
+    ) {
+        let good = Luck { out: 0, back: 0, lost_out: false, lost_back: false, shown: true, still: 0 };
+        let away = Luck { lost_out: true, shown: false, ..good };
+        let mut store = Store::default();
+        let mut all = players(rates, (500, 77_000));
+        let mut began = None;
+        for real in 1..16_000_u64 {
+            for player in &mut all {
+                player.carry_out(&mut store, real);
+            }
+            let leads = |player: &Player| matches!(player.one.stand(player.clock(real)), Stand::Leads { .. });
+            assert!(!(leads(&all[0]) && leads(&all[1])), "two leaders at {real}: {all:#?}");
+            if leads(&all[1]) {
+                began.get_or_insert(real);
+            }
+            all[0].turn(&store, real, if real < cut { good } else { away });
+            if real > 1000 {
+                all[1].turn(&store, real, good);
+            }
+        }
+        assert!(began.is_some_and(|began| began > cut && began < cut + LASTS + LASTS / 10), "{began:?}");
+    }
+
     /// With answers in time one of them leads within twice the lease, and goes on leading.
     #[test]
     fn one_of_two_leads_and_goes_on_where_the_api_server_answers(
