@@ -230,7 +230,11 @@ async fn what_falls_due_while_the_last_deliveries_end_leaves_in_time() {
     assert!(late < SignedDuration::from_secs(2), "{late:#}");
     stage.receiver.on("/alice", Behaviour::Ok);
     let again = stage.page("/alice", 2).await;
-    assert_eq!(hanging.id(), again.id(), "it had no result: the next leader sends it");
+    assert_eq!(
+        hanging.id(),
+        again.id(),
+        "it had no result: the next leader sends it"
+    );
     assert_eq!(first.ended(LIMIT).await.unwrap(), Some(0));
     assert_eq!(stage.receiver.pages_for("/bob").len(), 1);
 }
@@ -256,7 +260,10 @@ async fn a_leader_that_stood_still_beyond_its_lease_does_nothing_when_it_wakes()
     assert!(since.contains("another replica leads now"), "{since}");
     assert!(!since.contains("\"delivery\""), "{since}");
     // Of "a" the answer to its last write may have come while it stood still; "b" it has never seen.
-    assert!(!since.contains(&format!("{}/b", stage.namespace)), "{since}");
+    assert!(
+        !since.contains(&format!("{}/b", stage.namespace)),
+        "{since}"
+    );
     stage.page("/bob", 2).await;
     assert_eq!(stage.receiver.pages().len(), 4, "no page twice");
     assert_eq!(second_term(&stage).await, 2);
