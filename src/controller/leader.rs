@@ -157,9 +157,12 @@ mod tests {
     use super::{Leadership, Standing};
 
     fn from_now(seconds: i64) -> Instant {
-        let span = Duration::from_secs(seconds.unsigned_abs());
-        let now = Instant::now();
-        if seconds < 0 { now - span } else { now + span }
+        let (now, span) = (Instant::now(), Duration::from_secs(seconds.unsigned_abs()));
+        if seconds < 0 {
+            now.checked_sub(span).unwrap()
+        } else {
+            now + span
+        }
     }
 
     #[rstest]

@@ -67,24 +67,24 @@ mod tests {
     }
 
     /// A lease of 3 s that was first seen in this version at second 10.
-    fn held_by(holder: Option<&str>) -> Option<Seen> {
-        Some(Seen {
+    fn held_by(holder: Option<&str>) -> Seen {
+        Seen {
             holder: holder.map(str::to_owned),
             lasts: at(3),
             version: 7,
             since: at(10),
-        })
+        }
     }
 
     #[rstest]
     #[case::none_exists(None, 0, Verdict::Free)]
-    #[case::given_up(held_by(None), 10, Verdict::Free)]
-    #[case::mine(held_by(Some("me")), 10, Verdict::Mine)]
-    #[case::mine_however_old(held_by(Some("me")), 99, Verdict::Mine)]
-    #[case::another_s(held_by(Some("other")), 10, Verdict::Held { until: at(13) })]
-    #[case::another_s_to_its_end(held_by(Some("other")), 12, Verdict::Held { until: at(13) })]
-    #[case::run_out(held_by(Some("other")), 13, Verdict::Free)]
-    #[case::seen_by_a_clock_that_is_behind(held_by(Some("other")), 2, Verdict::Held { until: at(13) })]
+    #[case::given_up(Some(held_by(None)), 10, Verdict::Free)]
+    #[case::mine(Some(held_by(Some("me"))), 10, Verdict::Mine)]
+    #[case::mine_however_old(Some(held_by(Some("me"))), 99, Verdict::Mine)]
+    #[case::another_s(Some(held_by(Some("other"))), 10, Verdict::Held { until: at(13) })]
+    #[case::another_s_to_its_end(Some(held_by(Some("other"))), 12, Verdict::Held { until: at(13) })]
+    #[case::run_out(Some(held_by(Some("other"))), 13, Verdict::Free)]
+    #[case::seen_by_a_clock_that_is_behind(Some(held_by(Some("other"))), 2, Verdict::Held { until: at(13) })]
     fn whose_the_lease_is(#[case] lease: Option<Seen>, #[case] now: u64, #[case] wanted: Verdict) {
         assert_eq!(evaluate(lease.as_ref(), "me", at(now)), wanted);
     }

@@ -12,8 +12,8 @@ fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
 }
 
-fn by(holder: &str, version: u64) -> Option<(Option<String>, Duration, u64)> {
-    Some((Some(holder.to_owned()), TIMING.lasts(), version))
+fn by(holder: &str, version: u64) -> (Option<String>, Duration, u64) {
+    (Some(holder.to_owned()), TIMING.lasts(), version)
 }
 
 /// One that renewed at moment 0.
@@ -57,9 +57,9 @@ fn a_renewal_counts_from_when_it_was_sent() {
 #[test]
 fn a_follower_waits_for_the_lease_to_run_out_by_its_own_clock() {
     let mut one = Candidate::new("me".into(), TIMING);
-    one.read(by("other", 1), ms(500));
+    one.read(Some(by("other", 1)), ms(500));
     assert_eq!(one.step(ms(500)), Step::Wait { until: ms(3500) });
-    one.watched(by("other", 2), ms(1400));
+    one.watched(Some(by("other", 2)), ms(1400));
     assert_eq!(one.step(ms(3500)), Step::Wait { until: ms(4400) });
     assert!(matches!(
         one.step(ms(4400)),
@@ -70,7 +70,7 @@ fn a_follower_waits_for_the_lease_to_run_out_by_its_own_clock() {
 #[test]
 fn a_lease_that_was_given_up_is_taken_at_once() {
     let mut one = Candidate::new("me".into(), TIMING);
-    one.read(by("other", 1), ms(500));
+    one.read(Some(by("other", 1)), ms(500));
     one.watched(Some((None, ms(1000), 2)), ms(510));
     assert!(matches!(
         one.step(ms(510)),
@@ -83,14 +83,14 @@ fn a_version_older_than_what_is_known_takes_nothing_away() {
     let mut one = Candidate::new("me".into(), TIMING);
     one.read(Some((None, ms(1000), 5)), ms(0));
     one.wrote(ms(0), 6, ms(10));
-    one.watched(by("other", 4), ms(20));
+    one.watched(Some(by("other", 4)), ms(20));
     assert_eq!(one.stand(ms(20)), Stand::Leads { until: ms(2700) });
 }
 
 #[test]
 fn who_sees_another_in_its_place_has_lost_for_good() {
     let mut one = leader();
-    one.watched(by("other", 2), ms(100));
+    one.watched(Some(by("other", 2)), ms(100));
     assert_eq!(one.stand(ms(100)), Stand::Lost);
     assert_eq!(one.step(ms(100)), Step::End);
     one.wrote(ms(50), 3, ms(120));
@@ -102,7 +102,7 @@ fn a_refused_renewal_is_followed_by_a_read() {
     let mut one = leader();
     one.refused();
     assert!(matches!(one.step(ms(1000)), Step::Read { .. }));
-    one.read(by("me", 9), ms(1010));
+    one.read(Some(by("me", 9)), ms(1010));
     assert!(
         matches!(one.step(ms(1010)), Step::Write { over: Some(9), .. }),
         "an answer was lost"
@@ -121,7 +121,7 @@ fn without_any_answer_the_holder_goes_on_alone_once_its_lease_is_over_for_everyb
     assert_eq!(one.stand(ms(3299)), Stand::Pauses);
     without_answers(&mut one, 3600);
     assert!(matches!(one.stand(ms(3600)), Stand::Alone { .. }));
-    one.watched(by("other", 2), ms(3610));
+    one.watched(Some(by("other", 2)), ms(3610));
     assert_eq!(one.stand(ms(3610)), Stand::Lost, "somebody else has it");
 }
 
@@ -137,7 +137,7 @@ fn an_answer_ends_being_alone() {
 #[test]
 fn a_follower_is_never_alone() {
     let mut one = Candidate::new("me".into(), TIMING);
-    one.read(by("other", 1), ms(0));
+    one.read(Some(by("other", 1)), ms(0));
     without_answers(&mut one, 60_000);
     assert_eq!(one.stand(ms(60_000)), Stand::Follows);
 }
