@@ -12,7 +12,8 @@ use tower::{BoxError, Layer, Service};
 
 use super::Leadership;
 use crate::connectors::{Attempt, SendOutcome, Sender};
-use crate::domain::delivery::{Delivery, Way};
+use crate::domain::delivery::Way;
+use crate::domain::parcel::Parcel;
 
 /// A write that was held back.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +85,9 @@ pub struct FencedSender {
 
 #[async_trait]
 impl Sender for FencedSender {
-    async fn send(&self, way: &Way, delivery: &Delivery, attempt: Attempt) -> SendOutcome {
+    async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome {
         if self.leadership.may_send() {
-            self.inner.send(way, delivery, attempt).await
+            self.inner.send(way, parcel, attempt).await
         } else {
             SendOutcome::retry("this replica does not hold the lease at the moment")
         }
