@@ -7,10 +7,12 @@ pub mod cli;
 pub mod clock;
 pub mod connectors;
 pub mod controller;
+pub mod document;
 pub mod domain;
 pub mod metrics;
 pub mod outbox;
 pub mod serve;
+pub mod simulation;
 pub mod telemetry;
 
 #[cfg(feature = "testkit")]

@@ -9,12 +9,12 @@ use firebell::cli::{Command, run};
 async fn main() -> ExitCode {
     match run(Command::parse()).await {
         Ok(said) => {
-            print!("{said}");
-            ExitCode::SUCCESS
+            print!("{}", said.text);
+            ExitCode::from(said.code)
         }
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

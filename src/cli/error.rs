@@ -2,9 +2,14 @@
 
 use thiserror::Error;
 
+use super::policy::Failure;
+
 /// Why a call failed.
 #[derive(Debug, Error)]
 pub enum CliError {
+    /// What was asked of files cannot be answered.
+    #[error(transparent)]
+    Offline(#[from] Failure),
     /// No usable kubeconfig.
     #[error(
         "no cluster to talk to: {0}; set KUBECONFIG or choose a context with `kubectl config use-context`"
@@ -62,6 +67,22 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// How the command ends: 2 where files cannot be read or used, so that it differs from what a check found.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Offline(_) => 2,
+            Self::NoCluster(_)
+            | Self::NoSuchTicket { .. }
+            | Self::NoSuchPolicy { .. }
+            | Self::InvalidPolicy { .. }
+            | Self::NotInstalled
+            | Self::Forbidden(_)
+            | Self::Unauthorized(_)
+            | Self::Refused(_)
+            | Self::Unreachable(_) => 1,
+        }
+    }
+
     /// Sorts an error of a call about the policy `name` (empty for a list).
     pub fn of_policy(error: &kube::Error, name: &str, namespace: &str) -> Self {
         match Self::of(error, name, namespace) {

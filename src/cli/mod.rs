@@ -6,6 +6,7 @@
 mod block;
 mod error;
 mod oncall;
+mod policy;
 mod reach;
 mod show;
 mod table;
@@ -17,9 +18,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use error::CliError;
+pub use policy::Said;
 
 use block::Block;
 use oncall::Question;
+use policy::PolicyArgs;
 use reach::Cluster;
 
 /// Look at tickets, acknowledge, resolve and close them; see who is on call.
@@ -57,6 +60,8 @@ enum Verb {
         #[arg(long, value_name = "TIME", value_parser = oncall::own_moment)]
         at: Option<Timestamp>,
     },
+    /// Check, simulate, render and compare policies from files, without a cluster.
+    Policy(PolicyArgs),
     /// Acknowledge: you look after it. Stops the steps that wait for that.
     Ack {
         /// Name of the ticket.
@@ -106,8 +111,15 @@ struct ResolveArgs {
 }
 
 /// Does what was asked and returns what to print.
-pub async fn run(command: Command) -> Result<String, CliError> {
+pub async fn run(command: Command) -> Result<Said, CliError> {
     let Command { verb, namespace } = command;
+    if let Verb::Policy(args) = &verb {
+        return Ok(policy::run(args)?);
+    }
+    in_cluster(verb, namespace).await.map(Said::well)
+}
+
+async fn in_cluster(verb: Verb, namespace: Option<String>) -> Result<String, CliError> {
     let cluster = Cluster::connect(namespace).await?;
     match verb {
         Verb::List { all_namespaces } => {
@@ -133,6 +145,7 @@ pub async fn run(command: Command) -> Result<String, CliError> {
                 None => Ok(oncall::all(&cluster.policies().await?, &question)),
             }
         }
+        Verb::Policy(args) => Ok(policy::run(&args)?.text),
         Verb::Ack { name, note } => {
             declare(&cluster, &name, &Block::Acknowledgement { note }).await
         }
