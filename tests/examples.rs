@@ -37,7 +37,7 @@ async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
     let stage = Stage::set("examples").await;
     let folders = ["", "tickets", "ways"].map(files);
     let all: Vec<PathBuf> = folders.into_iter().flatten().collect();
-    assert_eq!(all.len(), 11, "examples: {all:?}");
+    assert_eq!(all.len(), 13, "examples: {all:?}");
     for path in all {
         let args = ["-n", &stage.namespace, "apply", "--validate=strict", "-f"];
         let said = stage
@@ -52,7 +52,9 @@ async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
 
 #[test]
 fn every_policy_passes_the_operators_own_check() {
-    for path in files("").into_iter().chain(files("ways")) {
+    let policies = files("").into_iter().chain(files("ways"));
+    let is_policy = |path: &PathBuf| !path.ends_with("rca.yaml");
+    for path in policies.filter(is_policy) {
         let policy: EscalationPolicy = read(path.to_str().unwrap());
         assert_eq!(template::open_items(&policy.spec), [], "{}", path.display());
         if let Err(errors) = ValidPolicy::check(policy.spec).policy {

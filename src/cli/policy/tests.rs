@@ -112,7 +112,7 @@ fn what_the_api_server_refuses_is_an_error_at_its_line_and_field() {
         ),
         (
             "steps: [{name: s, repeat: {every: 0s, times: 1}}]",
-            "RuleBroken",
+            "InvalidRepeat",
             "spec.steps[0].repeat.every",
         ),
         (
