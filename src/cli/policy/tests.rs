@@ -128,7 +128,7 @@ fn what_the_api_server_refuses_is_an_error_at_its_line_and_field() {
         ("assumptions: a", "WrongType", "spec.assumptions"),
         (
             "overrides: [{name: o, rota: r, member: m, fromTime: 2026-01-02T00:00:00Z, untilTime: 2026-01-01T00:00:00Z, by: a}]",
-            "RuleBroken",
+            "InvalidTime",
             "spec.overrides[0].untilTime",
         ),
     ] {
