@@ -37,12 +37,8 @@ fn call_with(folder: &Path, args: &[&str], input: &str) -> Answer {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    // A call that is refused reads nothing.
+    let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Answer {
@@ -73,13 +69,10 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// A policy of a spec.
 fn policy(spec: &str) -> String {
-    let spec: String = spec
-        .trim()
-        .lines()
-        .map(|line| format!("  {line}\n"))
-        .collect();
+    let spec: Vec<&str> = spec.trim().lines().collect();
+    let spec = spec.join("\n  ");
     format!(
-        "apiVersion: firebell.dev/v1alpha1\nkind: EscalationPolicy\nmetadata: {{name: gold}}\nspec:\n{spec}"
+        "apiVersion: firebell.dev/v1alpha1\nkind: EscalationPolicy\nmetadata: {{name: gold}}\nspec:\n  {spec}\n"
     )
 }
 
@@ -92,12 +85,12 @@ contacts:
 - {name: carol, reach: [{connector: hook}]}
 "#;
 
-/// The example of the API's rules on timetables (docs/timetable of the chain).
-const CHAIN: &str = r#"
+/// The example of the API's rules on timetables (docs/timetable.md).
+const CHAIN: &str = r"
 severities: [{level: High, responseTarget: 15m, resolutionTarget: 4h, acknowledgementTimeout: 30m}]
 steps:
 - {name: on-call, repeat: {every: 5m, times: 2}, notify: [{contact: alice}]}
 - {name: manager, after: 15m, notify: [{contact: bob}]}
 - {name: director, after: 30m, condition: NotResolved, notify: [{contact: carol}]}
 repeat: {times: 1, interval: 20m}
-"#;
+";

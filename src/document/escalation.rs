@@ -160,6 +160,7 @@ fn gaps(paper: &Paper<'_>, page: &mut Markdown) {
         | ItemCode::LowerSeverityLouder => true,
         ItemCode::SecretMissing
         | ItemCode::SecretKeyMissing
+        | ItemCode::TemplateInvalid
         | ItemCode::NoResponseTarget
         | ItemCode::SeverityMissing
         | ItemCode::StageUnserved

@@ -56,7 +56,7 @@ pub fn run(args: &DiffArgs) -> Result<Said, Failure> {
         match (was, is) {
             (Some(was), Some(is)) => changes.extend(changes_of(args, was, is)?),
             (Some(was), None) => {
-                changes.push(whole(&was.1, "is gone: its tickets need another policy"))
+                changes.push(whole(&was.1, "is gone: its tickets need another policy"));
             }
             (None, Some(is)) => changes.push(whole(&is.1, "is new")),
             (None, None) => {}

@@ -13,6 +13,7 @@ use super::source::{Node, Place, Source, is_ours, read};
 use super::{Failure, Files, Output, Said};
 use crate::api::EscalationPolicySpec;
 use crate::cli::words::clean;
+use crate::connectors::template;
 use crate::domain::policy::{FindingCode, ItemCode, Surroundings, ValidPolicy};
 
 /// Most characters of a Kubernetes name that the CRD allows.
@@ -266,12 +267,13 @@ impl Desk<'_> {
             now: Some(now),
             ..Surroundings::default()
         };
+        let templates = template::open_items(&spec);
         let checked = ValidPolicy::check_in(spec, &around);
         for finding in checked.policy.err().into_iter().flatten() {
             let code: FindingCode = finding.code;
             self.add(Weight::Error, code.as_str(), &finding.path, finding.message);
         }
-        for item in checked.open_items {
+        for item in templates.into_iter().chain(checked.open_items) {
             let weight = if item.code.is_error_in_lint() {
                 Weight::Error
             } else {

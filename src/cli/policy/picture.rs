@@ -74,6 +74,13 @@ pub fn draw(story: &Story<'_>) -> String {
             &mut svg,
         );
     }
+    told(&events, bottom, &mut svg);
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// What happened, in words.
+fn told(events: &[&Line], bottom: f64, svg: &mut String) {
     for (number, event) in events.iter().enumerate() {
         let y = bottom + 36.0 + WORDS * count(number);
         let _ = writeln!(
@@ -84,8 +91,6 @@ pub fn draw(story: &Story<'_>) -> String {
             safe(&cut(&event.text, 110)),
         );
     }
-    svg.push_str("</svg>\n");
-    svg
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]

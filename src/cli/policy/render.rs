@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::source::{Node, is_ours, read};
 use super::{Failure, Files, Said};
 use crate::api::{EscalationPolicy, Rca, Ticket};
+use crate::connectors::template;
 use crate::controller::revisions;
 use crate::document::{self, Paper};
 use crate::domain::policy::{Checked, Finding, OpenItem, Surroundings, ValidPolicy};
@@ -128,7 +129,8 @@ pub(super) fn valid(
             findings.join("\n  "),
         ))
     })?;
-    Ok((valid, open_items))
+    let templates = template::open_items(valid.spec());
+    Ok((valid, templates.into_iter().chain(open_items).collect()))
 }
 
 fn of_policy(file: &str, policy: &EscalationPolicy, at: Timestamp) -> Result<String, Failure> {
