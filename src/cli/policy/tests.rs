@@ -33,106 +33,109 @@ fn every_rule_and_pattern_of_the_crd_is_understood_offline() {
     assert_eq!(Schema::of_policies().unknown_rules(), [] as [&str; 0]);
 }
 
+/// What is written in a spec, and what is said of which field.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("prioritty: 5", "UnknownField", "spec.prioritty"),
+    ("priority: high", "WrongType", "spec.priority"),
+    ("priority: -1", "OutOfBounds", "spec.priority"),
+    (
+        "defaultSeverity: Urgent",
+        "UnknownWord",
+        "spec.defaultSeverity",
+    ),
+    ("document: {id: \"", "BrokenYaml", ""),
+    (
+        "document: {lastReviewTime: yesterday}",
+        "Malformed",
+        "spec.document.lastReviewTime",
+    ),
+    ("suspend: {by: a}", "MissingField", "spec.suspend.untilTime"),
+    (
+        "severities: [{level: High, responseTarget: 15}]",
+        "WrongType",
+        "spec.severities[0].responseTarget",
+    ),
+    (
+        "severities: [{level: High, responseTarget: soon}]",
+        "Malformed",
+        "spec.severities[0].responseTarget",
+    ),
+    (
+        "severities: [{level: High, responseTarget: 9000h}]",
+        "RuleBroken",
+        "spec.severities[0].responseTarget",
+    ),
+    (
+        "severities: [{level: High, responseTarget: 999999h}]",
+        "RuleBroken",
+        "spec.severities[0].responseTarget",
+    ),
+    (
+        "connectors: [{name: a, type: Webhook, timeout: 61s}]",
+        "RuleBroken",
+        "spec.connectors[0].timeout",
+    ),
+    (
+        "scope: {inScope: [{category: A}, {category: A}]}",
+        "Duplicate",
+        "spec.scope.inScope[1]",
+    ),
+    (
+        "selector: {severities: [High, High]}",
+        "Duplicate",
+        "spec.selector.severities[1]",
+    ),
+    (
+        "contacts: [{name: \"a b\"}]",
+        "Malformed",
+        "spec.contacts[0].name",
+    ),
+    (
+        "contacts: [{name: \"\"}]",
+        "TooShort",
+        "spec.contacts[0].name",
+    ),
+    (
+        "rotas: [{name: r, timeZone: UTC, start: 2026-01-05T09:00, shift: {days: 1, hours: 1}, members: [a]}]",
+        "InvalidShift",
+        "spec.rotas[0].shift",
+    ),
+    (
+        "steps: [{name: s, notify: [{contact: a, group: b}]}]",
+        "InvalidTarget",
+        "spec.steps[0].notify[0]",
+    ),
+    (
+        "steps: [{name: s, notify: [{reporter: false}]}]",
+        "RuleBroken",
+        "spec.steps[0].notify[0].reporter",
+    ),
+    (
+        "steps: [{name: s, repeat: {every: 0s, times: 1}}]",
+        "InvalidRepeat",
+        "spec.steps[0].repeat.every",
+    ),
+    (
+        "steps: [{name: s, repeat: {every: 1s, times: 101}}]",
+        "OutOfBounds",
+        "spec.steps[0].repeat.times",
+    ),
+    (
+        "retention: {closedTickets: 1h}",
+        "RuleBroken",
+        "spec.retention.closedTickets",
+    ),
+    ("assumptions: a", "WrongType", "spec.assumptions"),
+    (
+        "overrides: [{name: o, rota: r, member: m, fromTime: 2026-01-02T00:00:00Z, untilTime: 2026-01-01T00:00:00Z, by: a}]",
+        "InvalidTime",
+        "spec.overrides[0].untilTime",
+    ),
+];
+
 #[test]
 fn what_the_api_server_refuses_is_an_error_at_its_line_and_field() {
-    for (spec, code, path) in [
-        ("prioritty: 5", "UnknownField", "spec.prioritty"),
-        ("priority: high", "WrongType", "spec.priority"),
-        ("priority: -1", "OutOfBounds", "spec.priority"),
-        (
-            "defaultSeverity: Urgent",
-            "UnknownWord",
-            "spec.defaultSeverity",
-        ),
-        ("document: {id: \"", "BrokenYaml", ""),
-        (
-            "document: {lastReviewTime: yesterday}",
-            "Malformed",
-            "spec.document.lastReviewTime",
-        ),
-        ("suspend: {by: a}", "MissingField", "spec.suspend.untilTime"),
-        (
-            "severities: [{level: High, responseTarget: 15}]",
-            "WrongType",
-            "spec.severities[0].responseTarget",
-        ),
-        (
-            "severities: [{level: High, responseTarget: soon}]",
-            "Malformed",
-            "spec.severities[0].responseTarget",
-        ),
-        (
-            "severities: [{level: High, responseTarget: 9000h}]",
-            "RuleBroken",
-            "spec.severities[0].responseTarget",
-        ),
-        (
-            "severities: [{level: High, responseTarget: 999999h}]",
-            "RuleBroken",
-            "spec.severities[0].responseTarget",
-        ),
-        (
-            "connectors: [{name: a, type: Webhook, timeout: 61s}]",
-            "RuleBroken",
-            "spec.connectors[0].timeout",
-        ),
-        (
-            "scope: {inScope: [{category: A}, {category: A}]}",
-            "Duplicate",
-            "spec.scope.inScope[1]",
-        ),
-        (
-            "selector: {severities: [High, High]}",
-            "Duplicate",
-            "spec.selector.severities[1]",
-        ),
-        (
-            "contacts: [{name: \"a b\"}]",
-            "Malformed",
-            "spec.contacts[0].name",
-        ),
-        (
-            "contacts: [{name: \"\"}]",
-            "TooShort",
-            "spec.contacts[0].name",
-        ),
-        (
-            "rotas: [{name: r, timeZone: UTC, start: 2026-01-05T09:00, shift: {days: 1, hours: 1}, members: [a]}]",
-            "InvalidShift",
-            "spec.rotas[0].shift",
-        ),
-        (
-            "steps: [{name: s, notify: [{contact: a, group: b}]}]",
-            "InvalidTarget",
-            "spec.steps[0].notify[0]",
-        ),
-        (
-            "steps: [{name: s, notify: [{reporter: false}]}]",
-            "RuleBroken",
-            "spec.steps[0].notify[0].reporter",
-        ),
-        (
-            "steps: [{name: s, repeat: {every: 0s, times: 1}}]",
-            "InvalidRepeat",
-            "spec.steps[0].repeat.every",
-        ),
-        (
-            "steps: [{name: s, repeat: {every: 1s, times: 101}}]",
-            "OutOfBounds",
-            "spec.steps[0].repeat.times",
-        ),
-        (
-            "retention: {closedTickets: 1h}",
-            "RuleBroken",
-            "spec.retention.closedTickets",
-        ),
-        ("assumptions: a", "WrongType", "spec.assumptions"),
-        (
-            "overrides: [{name: o, rota: r, member: m, fromTime: 2026-01-02T00:00:00Z, untilTime: 2026-01-01T00:00:00Z, by: a}]",
-            "InvalidTime",
-            "spec.overrides[0].untilTime",
-        ),
-    ] {
+    for (spec, code, path) in REFUSED.iter().copied() {
         let report = report(&policy(spec));
         let found = report.findings.iter().find(|found| found.code == code);
         let found = found.unwrap_or_else(|| panic!("{spec}: {:#?}", report.findings));
