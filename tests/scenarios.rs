@@ -22,3 +22,5 @@ mod notices;
 mod policies;
 #[path = "scenarios/retention.rs"]
 mod retention;
+#[path = "scenarios/secrets.rs"]
+mod secrets;

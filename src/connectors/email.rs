@@ -261,8 +261,10 @@ async fn exchange(
         connection.auth(&mechanisms, &credentials).await?;
     }
     connection.send(mail.envelope(), &mail.formatted()).await?;
-    // The mail is taken, whatever becomes of the farewell.
-    let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
+    // The mail is taken, whatever becomes of the farewell: it must not use up the time of the try.
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
+    });
     Ok(())
 }
 

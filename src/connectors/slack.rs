@@ -6,6 +6,7 @@
 //! restart the next message begins a new one. Slack says in the body of a 200 whether it took the message.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::connectors::http::{Answer, HttpError};
 use crate::connectors::render::Say;
@@ -27,6 +29,8 @@ use blocks::{blocks, fallback};
 
 /// The base of Slack's API where the connector names no other.
 const API: &str = "https://slack.com/api";
+/// How long bringing the first message up to date may take: the message itself has been taken already.
+const UPDATE: Duration = Duration::from_secs(2);
 /// So many threads are remembered; the oldest are forgotten first.
 const THREADS_MOST: usize = 10_000;
 
@@ -100,6 +104,7 @@ impl Bot<'_> {
         channel: &str,
         threads: &Threads,
     ) -> Result<SendOutcome, Unsendable> {
+        let began = Instant::now();
         let key = self.thread_key(channel);
         let thread = key.as_ref().and_then(|key| threads.get(key));
         let mut said = self.post(say, channel, thread.as_ref()).await?;
@@ -120,7 +125,7 @@ impl Bot<'_> {
             && let Some(key) = key
         {
             match threads.get(&key) {
-                Some(first) => self.bring_up_to_date(say, &first).await?,
+                Some(first) => self.bring_up_to_date(say, &first, began).await,
                 None => threads.keep(key, said.channel, said.ts),
             }
         }
@@ -158,23 +163,24 @@ impl Bot<'_> {
     }
 
     /// The first message says how the ticket stands now. It is no page: where this fails nobody misses one, and the
-    /// next change tries again.
-    async fn bring_up_to_date(&self, say: &Say, first: &Thread) -> Result<(), Unsendable> {
+    /// next change tries again. It ends well before the try that `began`, for a try that runs out of time is repeated.
+    async fn bring_up_to_date(&self, say: &Say, first: &Thread, began: Instant) {
         match self.one.parcel.first().incident.effect {
             Effect::Acknowledges | Effect::Resolves => {}
-            Effect::Calls | Effect::Tells => return Ok(()),
+            Effect::Calls | Effect::Tells => return,
         }
+        let left = self.one.limit.saturating_sub(began.elapsed());
         let body = json!({
             "channel": first.channel, "ts": first.ts, "text": fallback(say), "blocks": blocks(say),
         });
-        let updated = match self.call("chat.update", &body).await? {
-            Ok((_, said)) => said.ok,
-            Err(_) => false,
+        let call = self.call("chat.update", &body);
+        let updated = match tokio::time::timeout(UPDATE.min(left / 2), call).await {
+            Ok(Ok(Ok((_, said)))) => said.ok,
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => false,
         };
         if !updated {
             tracing::debug!(id = %self.one.parcel.id(), "the first message of a Slack thread could not be updated");
         }
-        Ok(())
     }
 
     async fn call(

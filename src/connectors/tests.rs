@@ -24,6 +24,9 @@ use crate::domain::incident::{Effect, Incident};
 
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
+/// In place of a status: no answer at all.
+pub(super) const HANG: u16 = 0;
+
 /// One Secret for all, or the reason why there is none.
 pub(super) struct Fixed(pub(super) Result<Vec<(&'static str, String)>, SecretError>);
 
@@ -290,6 +293,9 @@ impl Receiver {
             };
             let (status, text) = (inner.answer)(&request);
             inner.requests.lock().push(request);
+            if status == HANG {
+                std::future::pending::<()>().await;
+            }
             let status = StatusCode::from_u16(status).unwrap();
             (status, [("retry-after", "7")], text)
         };

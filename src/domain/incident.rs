@@ -61,6 +61,12 @@ fn effect(step: Option<&str>, kind: &str) -> Effect {
     }
 }
 
+/// Whether a delivery of a ticket called somebody, so that such a service has an incident for it.
+pub fn calls(known: &DeliveryRecord) -> bool {
+    let kind = known.kind.as_deref().unwrap_or_default();
+    effect(known.step.as_deref(), kind) == Effect::Calls
+}
+
 /// The key of an incident: uid of the ticket, round, and step or kind of notice.
 fn key(uid: &str, round: i64, step_or_kind: &str) -> String {
     format!("{uid}/{round}/{step_or_kind}")
@@ -69,11 +75,8 @@ fn key(uid: &str, round: i64, step_or_kind: &str) -> String {
 /// All keys that may be in use. An entry stands for the newest round of its step; the earlier rounds had theirs too.
 fn used(uid: &str, deliveries: &[DeliveryRecord]) -> Vec<String> {
     let mut keys = Vec::new();
-    for known in deliveries.iter().rev() {
+    for known in deliveries.iter().rev().filter(|known| calls(known)) {
         let kind = known.kind.as_deref().unwrap_or_default();
-        if effect(known.step.as_deref(), kind) != Effect::Calls {
-            continue;
-        }
         let step_or_kind = known.step.as_deref().unwrap_or(kind);
         let first = known.round.min(1);
         for round in (first..=known.round).rev() {

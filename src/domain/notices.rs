@@ -13,6 +13,7 @@ use super::deliveries::{self, Entry, Part};
 use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{Block, hash_of};
+use super::incident;
 use crate::api::{
     Audience, ConnectorType, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update,
 };
@@ -196,7 +197,7 @@ pub fn to_incident_services(draft: &mut Draft<'_>, kind: &str, cause: &Cause) {
     };
     let mut services: Vec<Target> = Vec::new();
     for known in &draft.status.deliveries {
-        let called = known.kind.as_deref().is_none_or(|kind| kind == "HandOver");
+        let called = incident::calls(known);
         let Some(target) = Target::parse(&known.target).filter(|_| called) else {
             continue;
         };

@@ -4,8 +4,8 @@ use rstest::rstest;
 use super::*;
 use crate::api::ConnectorType;
 use crate::connectors::tests::{
-    Receiver, Request, acknowledged, again, assert_for_customers, bundle, connectors, delivery,
-    delivery_of, one, refusal, saying, text, texts, to_customers, try_once, visible, way,
+    HANG, LIMIT, Receiver, Request, acknowledged, again, assert_for_customers, bundle, connectors,
+    delivery, delivery_of, one, refusal, saying, text, texts, to_customers, try_once, visible, way,
 };
 use crate::domain::delivery::Way;
 
@@ -148,6 +148,28 @@ async fn a_ticket_has_one_thread_whose_first_message_says_how_it_stands_after_an
 }
 
 #[tokio::test]
+async fn an_update_that_hangs_or_fails_does_not_repeat_the_message() {
+    for status in [HANG, 500] {
+        let receiver = Receiver::start(move |request| match request.path.as_str() {
+            "/api/chat.update" => (status, String::new()),
+            _ => (
+                200,
+                json!({"ok": true, "channel": "C1", "ts": "1"}).to_string(),
+            ),
+        })
+        .await;
+        let connectors = connectors(token());
+        for delivery in [delivery(), acknowledged()] {
+            let began = std::time::Instant::now();
+            let outcome = try_once(&connectors, &bot(&receiver), &one(delivery)).await;
+            assert_eq!(outcome, SendOutcome::Delivered);
+            assert!(began.elapsed() < LIMIT);
+        }
+        assert_eq!(receiver.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn a_thread_whose_first_message_was_deleted_begins_anew() {
     let receiver = Receiver::start(|request| {
         let threaded = request.json().get("thread_ts").is_some();
@@ -201,7 +223,7 @@ async fn what_slack_may_take_later_is_tried_again_no_sooner_than_it_asks(
 ) {
     let receiver = Receiver::start(move |_| (status, body.to_owned())).await;
     let outcome = try_once(&connectors(token()), &bot(&receiver), &one(delivery())).await;
-    assert_eq!(again(outcome).1, Some(std::time::Duration::from_secs(7)));
+    assert_eq!(again(outcome).1, Some(Duration::from_secs(7)));
 }
 
 #[rstest]
