@@ -35,6 +35,7 @@ test: controlplane lint ## Check everything, on a real control plane too
 
 .PHONY: rig
 rig: controlplane ## Break the real processes at every point and judge what came of it (under 15 minutes)
+	@./tests/rig/faketime.sh --fetch >/dev/null
 	FIREBELL_RIG=all $(CARGO) test $(FLAGS) --test rig
 
 .PHONY: demo

@@ -15,14 +15,20 @@ mod disturbance;
 mod extent;
 #[path = "rig/judge.rs"]
 mod judge;
+#[path = "rig/outage.rs"]
+mod outage;
 #[path = "rig/point.rs"]
 mod point;
+#[path = "rig/quiet.rs"]
+mod quiet;
 #[path = "rig/story.rs"]
 mod story;
 #[path = "rig/sweeps.rs"]
 mod sweeps;
 #[path = "rig/table.rs"]
 mod table;
+#[path = "rig/undecodable.rs"]
+mod undecodable;
 
 use std::process::ExitCode;
 

@@ -29,6 +29,10 @@ const MAX_FAILURE_AGE: Duration = Duration::from_millis(500);
 /// the hourly check of its policy, so this is about as long as an outage may last.
 const STANDS_IN: Duration = Duration::from_hours(24);
 
+/// How long a refusal has to last before it counts where something can stand in: an API server that has just started
+/// refuses everybody until it has read its rules.
+const STARTING: Duration = Duration::from_secs(10);
+
 /// How long an answer is waited for where something can stand in: no page is late by more.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -153,7 +157,7 @@ impl SecretSource for ClusterSecrets {
 
 /// Secrets as they are known: asked for again after 2 s (failures 0.5 s), one request in flight per Secret. While the
 /// API server does not answer, what was read last stands in, for 24 h at most; never after it said that there is no
-/// such Secret, or that the operator may not read it.
+/// such Secret, or for 10 s that the operator may not read it.
 pub struct KnownSecrets<S> {
     source: S,
     slots: Mutex<HashMap<(String, String), Slot>>,
@@ -168,6 +172,8 @@ struct Known {
     answer: Option<(Instant, Result<Arc<SecretValues>, SecretError>)>,
     /// What was read last, and when.
     read: Option<(Instant, Arc<SecretValues>)>,
+    /// Since when the operator may not read it.
+    forbidden_since: Option<Instant>,
     /// Whether what was read last stands in.
     stands_in: bool,
 }
@@ -184,26 +190,42 @@ impl Known {
         (read.elapsed() < STANDS_IN).then(|| Arc::clone(values))
     }
 
+    /// Whether what the API server said is a failure that may pass by itself.
+    fn refusal_may_pass(
+        &mut self,
+        said: &Result<Arc<SecretValues>, SecretError>,
+        now: Instant,
+    ) -> bool {
+        match said {
+            Err(SecretError::Unreachable { .. }) => true,
+            Err(SecretError::Forbidden { .. }) => {
+                let since = *self.forbidden_since.get_or_insert(now);
+                now.saturating_duration_since(since) < STARTING
+            }
+            Ok(_) | Err(SecretError::Missing { .. } | SecretError::NotText { .. }) => {
+                self.forbidden_since = None;
+                false
+            }
+        }
+    }
+
     /// Takes in what the API server said, and says what is given out.
     fn take(
         &mut self,
         said: Result<Arc<SecretValues>, SecretError>,
     ) -> Result<Arc<SecretValues>, SecretError> {
         let now = Instant::now();
+        let waits = self.refusal_may_pass(&said, now);
         let (age, given, stands_in) = match said {
             Ok(values) => {
                 self.read = Some((now, Arc::clone(&values)));
                 (MAX_AGE, Ok(values), false)
             }
-            Err(error @ SecretError::Unreachable { .. }) => match self.stand_in() {
+            Err(error) if waits => match self.stand_in() {
                 Some(values) => (MAX_FAILURE_AGE, Ok(values), true),
                 None => (MAX_FAILURE_AGE, Err(error), false),
             },
-            Err(
-                error @ (SecretError::Missing { .. }
-                | SecretError::Forbidden { .. }
-                | SecretError::NotText { .. }),
-            ) => {
+            Err(error) => {
                 self.read = None;
                 (MAX_FAILURE_AGE, Err(error), false)
             }

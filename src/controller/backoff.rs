@@ -8,8 +8,8 @@ use super::error::Class;
 
 /// Longest rest after an error that may pass by itself: an API server that comes back is used soon.
 const TRANSIENT_MOST: SignedDuration = SignedDuration::from_secs(15);
-/// Rest after an error that somebody has to mend; a change of the object ends it at once.
-const TERMINAL: SignedDuration = SignedDuration::from_secs(60);
+/// Longest rest after an error that somebody has to mend; a change of the object ends it at once.
+const TERMINAL_MOST: SignedDuration = SignedDuration::from_secs(60);
 /// Longest rest after a conflict.
 const CONFLICT_MOST: SignedDuration = SignedDuration::from_secs(2);
 
@@ -17,7 +17,8 @@ const CONFLICT_MOST: SignedDuration = SignedDuration::from_secs(2);
 pub fn rest(class: Class, failures: u32) -> SignedDuration {
     let base = match class {
         Class::Transient => doubled(SignedDuration::from_millis(250), failures).min(TRANSIENT_MOST),
-        Class::Terminal => TERMINAL,
+        // It may pass all the same: an API server that has just started refuses everybody until it has read its rules.
+        Class::Terminal => doubled(SignedDuration::from_secs(1), failures).min(TERMINAL_MOST),
         Class::Conflict => doubled(SignedDuration::from_millis(25), failures).min(CONFLICT_MOST),
     };
     base.saturating_add(base.saturating_mul(jitter()) / 1024)
@@ -48,6 +49,7 @@ mod tests {
         }
         assert!(rest(Class::Transient, 6) > rest(Class::Transient, 1));
         assert!(rest(Class::Conflict, 1) < SignedDuration::from_millis(50));
-        assert!(rest(Class::Terminal, 1) >= SignedDuration::from_secs(60));
+        assert!(rest(Class::Terminal, 1) < SignedDuration::from_secs(2));
+        assert!(rest(Class::Terminal, 7) >= SignedDuration::from_secs(60));
     }
 }

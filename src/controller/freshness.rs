@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long the API server is asked to keep one watch call open; each new call is a sign of life.
+/// How long the API server is asked to keep one watch call open; each new call is a sign of life, and the cheapest: it
+/// lists nothing. A call that ends neither then nor 5 s later is given up for dead (kube's watcher).
 pub const WATCH_SECONDS: u32 = 20;
-/// A watch silent for longer than this is not trusted.
-pub const SILENCE: Duration = Duration::from_secs(30);
+/// The same for tickets, where acknowledgements are read: one that died is followed by a new one within 10 s.
+pub const TICKET_WATCH_SECONDS: u32 = 5;
+/// A watch silent for longer than this is not trusted: before a page leaves, a live GET is asked.
+pub const SILENCE: Duration = Duration::from_secs(8);
 
 /// How long an API server that did not answer is not asked again before a page leaves.
 pub const OUTAGE: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::ObjectMeta;
 
 use super::events::Events;
-use super::freshness::Watches;
+use super::freshness::{TICKET_WATCH_SECONDS, Watches};
 use super::key::Key;
 use super::leader::Leadership;
 use super::streams::Sink;
@@ -78,6 +78,7 @@ pub struct TicketSink(pub Shared);
 
 impl Sink<Ticket> for TicketSink {
     const KIND: Kind = Kind::Ticket;
+    const WATCH_SECONDS: u32 = TICKET_WATCH_SECONDS;
 
     fn namespace(&self) -> Option<&str> {
         self.0.namespace.as_deref()

@@ -22,6 +22,8 @@ use crate::metrics::{Kind, Metrics};
 pub trait Sink<K>: Send + Sync + 'static {
     /// The kind, for logs and metrics.
     const KIND: Kind;
+    /// How long one watch call lasts.
+    const WATCH_SECONDS: u32 = WATCH_SECONDS;
     /// The namespace of the stream; `None` = the whole cluster.
     fn namespace(&self) -> Option<&str>;
     /// The watch lives.
@@ -59,7 +61,7 @@ pub async fn follow<K, S>(
     let config = watcher::Config {
         field_selector: selection.fields,
         label_selector: selection.labels,
-        timeout: Some(WATCH_SECONDS),
+        timeout: Some(S::WATCH_SECONDS),
         ..watcher::Config::default()
     };
     let stream = watch(api, config).default_backoff();

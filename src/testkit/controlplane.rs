@@ -209,6 +209,17 @@ impl ControlPlane {
         self.start_apiserver().await
     }
 
+    /// Kills etcd (SIGKILL). What is stored stays.
+    pub fn kill_etcd(&self) -> Result<(), ControlPlaneError> {
+        self.launched("stopping etcd")?.kill_etcd();
+        Ok(())
+    }
+
+    /// Starts etcd again after [`ControlPlane::kill_etcd`], with what was stored.
+    pub async fn start_etcd(&self) -> Result<(), ControlPlaneError> {
+        self.launched("starting etcd")?.start_etcd().await
+    }
+
     /// Stops the API server in its tracks (SIGSTOP): connections stay open and go silent.
     pub fn pause_apiserver(&self) -> Result<(), ControlPlaneError> {
         self.launched("pausing the API server")?.pause_apiserver()

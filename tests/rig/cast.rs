@@ -1,7 +1,10 @@
 //! Who plays in a point: a namespace, a receiver, an operator with its rights, and the proxy between it and the API
 //! server. Each point has its own; all share one control plane.
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use firebell::testkit::eventually;
@@ -14,10 +17,13 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
 
+/// Finds libfaketime.
+const FAKETIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rig/faketime.sh");
+
 /// The players of one point.
-pub struct Cast {
+pub struct Cast<'a> {
     /// Namespace, receiver, and what people do.
-    pub stage: Stage<'static>,
+    pub stage: Stage<'a>,
     /// Between the operator and the API server.
     pub proxy: Proxy,
     /// The operator.
@@ -33,10 +39,16 @@ pub struct Crew {
     options: Options,
 }
 
-impl Cast {
-    /// Gathers everybody; nothing runs yet.
+impl Cast<'static> {
+    /// Gathers everybody on the control plane that all points share; nothing runs yet.
     pub async fn gather() -> Self {
-        let stage = Stage::set("rig").await;
+        Self::on(Stage::set("rig").await).await
+    }
+}
+
+impl<'a> Cast<'a> {
+    /// Gathers everybody on a stage; nothing runs yet.
+    pub async fn on(stage: Stage<'a>) -> Self {
         let user = stage.operator_user();
         admit(&stage, &user).await;
         let proxy = Proxy::start(stage.plane.user(&user, &[]).unwrap())
@@ -54,7 +66,7 @@ impl Cast {
             binary: PathBuf::from(env!("CARGO_BIN_EXE_firebell")),
             kubeconfig,
             namespaces: vec![stage.namespace.clone()],
-            flags: Vec::new(),
+            flags: stage.flags.clone(),
             log,
         };
         let crew = Crew {
@@ -82,6 +94,30 @@ impl Cast {
 }
 
 impl Crew {
+    /// Lets the operator watch one more namespace.
+    pub fn watch_too(&mut self, namespace: &str) {
+        self.options.namespaces.push(namespace.to_owned());
+    }
+
+    /// Runs the operator under a wall clock of its own, whose offset in seconds stands in a file. By a program in place
+    /// of the binary, since only the operator may be deceived.
+    pub fn deceive(&mut self, offset: &Path) {
+        let library = faketime().expect("libfaketime, which was there a moment ago");
+        let (offset, binary) = (offset.display(), self.options.binary.display());
+        let program = format!(
+            "#!/bin/sh\nexport LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1\nexec {binary} \"$@\"\n"
+        );
+        let path = self.options.log.with_extension("sh");
+        std::fs::write(&path, program).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        self.options.binary = path;
+    }
+
+    /// A file of this point.
+    pub fn file(&self, extension: &str) -> PathBuf {
+        self.options.log.with_extension(extension)
+    }
+
     /// Starts an operator and waits until it is ready.
     pub async fn start(&mut self) {
         let mut operator = Operator::spawn(&self.options).unwrap();
@@ -105,8 +141,19 @@ impl Crew {
     }
 }
 
+/// Whether an operator can be deceived about the time.
+pub fn deceives() -> bool {
+    faketime().is_some()
+}
+
+fn faketime() -> Option<String> {
+    let found = Command::new(FAKETIME).output().ok()?;
+    let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+    found.status.success().then_some(path)
+}
+
 /// Gives the operator its Role, and waits until it counts. By the API and not by kubectl: there are many points.
-async fn admit(stage: &Stage<'_>, user: &str) {
+pub async fn admit(stage: &Stage<'_>, user: &str) {
     let role: Role = serde_saphyr::from_str(ROLE).unwrap();
     let name = role.metadata.name.clone().unwrap();
     let binding: RoleBinding = serde_json::from_value(json!({

@@ -1,9 +1,10 @@
 //! What breaks in a point, and when.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use firebell::testkit::eventually;
-use firebell::testkit::proxy::{Aim, Fault, Laid, Proxy, WatchFault, Which};
+use firebell::testkit::proxy::{Aim, Fault, Laid, Proxy, Seen, Verb, WatchFault, Which};
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::stage::{LIMIT, Stage};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,10 @@ pub enum Disturbance {
     Broken(Aim, usize, Fault),
     /// Once the first page has come, every call is broken for a while.
     Outage(Fault, Duration),
+    /// The operator's wall clock jumps by so many seconds: before its start, or once the first page has come.
+    Clock(i64, Moment),
+    /// Once the first page has come, the watches of tickets fall silent: until a new one is asked for, or so long.
+    Silence(Option<Duration>),
     /// The watches of a resource are disturbed: from the start, or once a message came to a path.
     Watches(&'static str, WatchFault, Option<&'static str>),
 }
@@ -46,18 +51,32 @@ pub struct Struck {
     pub hit: bool,
     /// How long nobody could page.
     pub down: Duration,
+    /// How long until a watch that went silent was followed by a new one.
+    pub noticed: Duration,
 }
 
 impl Disturbance {
     /// Lays what must be laid before anything happens.
-    pub fn lay(&self, cast: &Cast) -> Option<Laid> {
+    pub fn lay(&self, cast: &mut Cast<'_>) -> Option<Laid> {
         match self {
             Self::None
             | Self::KillAtSend(_, _, Moment::After)
             | Self::Outage(..)
+            | Self::Silence(_)
             | Self::Watches(_, _, Some(_)) => None,
             Self::Watches(resource, fault, None) => {
                 cast.proxy.watches(resource, *fault);
+                None
+            }
+            Self::Clock(seconds, moment) => {
+                let file = cast.crew.file("clock");
+                let from_the_start = if *moment == Moment::Before {
+                    *seconds
+                } else {
+                    0
+                };
+                set_clock(&file, from_the_start);
+                cast.crew.deceive(&file);
                 None
             }
             Self::KillAt(aim, nth, moment) => {
@@ -79,20 +98,21 @@ impl Disturbance {
         }
     }
 
-    /// Waits for the moment and strikes. Once `over`, the moment may still come for a little while.
+    /// Waits for the moment and strikes; `struck` is told. Once `over`, the moment may still come for a little while.
     pub async fn strike(
         &self,
         (stage, proxy, crew): (&Stage<'_>, &Proxy, &mut Crew),
         laid: Option<Laid>,
-        over: &CancellationToken,
+        (over, struck): (&CancellationToken, &CancellationToken),
     ) -> Struck {
         let got = |path: &str| stage.receiver.pages_for(path).len();
         let came = || match (self, laid) {
             (_, Some(laid)) => proxy.hits(laid) > 0,
             (Self::KillAtSend(path, nth, _), None) => got(path) >= *nth,
-            (Self::Outage(..), None) => got("/alice") > 0,
+            (Self::Outage(..) | Self::Silence(_) | Self::Clock(..), None) => got("/alice") > 0,
             (Self::Watches(_, _, path), None) => path.is_none_or(|path| got(path) > 0),
-            (Self::None | Self::KillAt(..) | Self::Broken(..), None) => false,
+            (Self::None, None) => true,
+            (Self::KillAt(..) | Self::Broken(..), None) => false,
         };
         let wait = async |limit| {
             let came = async || came().then_some(());
@@ -105,8 +125,16 @@ impl Disturbance {
             hit = async { over.cancelled().await; wait(AFTERMATH).await } => hit,
         };
         if !hit {
+            struck.cancel();
             return Struck::default();
         }
+        if let Self::Silence(lasts) = self {
+            return silence(proxy, *lasts, struck).await;
+        }
+        if let Self::Clock(seconds, _) = self {
+            return clock(crew, *seconds, struck).await;
+        }
+        struck.cancel();
         let down = match self {
             Self::KillAt(..) | Self::KillAtSend(..) => crew.crash().await,
             Self::Outage(fault, lasts) => {
@@ -122,8 +150,58 @@ impl Disturbance {
                 }
                 Duration::ZERO
             }
-            Self::None | Self::Broken(..) => Duration::ZERO,
+            Self::None | Self::Broken(..) | Self::Silence(_) | Self::Clock(..) => Duration::ZERO,
         };
-        Struck { hit, down }
+        Struck {
+            hit,
+            down,
+            noticed: Duration::ZERO,
+        }
+    }
+}
+
+/// Lets the watches of tickets fall silent and waits until the operator has opened a new one.
+async fn silence(proxy: &Proxy, lasts: Option<Duration>, struck: &CancellationToken) -> Struck {
+    let asked = || {
+        let watch = |seen: &&Seen| seen.call.verb == Verb::Watch && seen.call.resource == "tickets";
+        proxy.calls().iter().filter(watch).count()
+    };
+    proxy.watches("tickets", WatchFault::Frozen);
+    let (before, began) = (asked(), Instant::now());
+    struck.cancel();
+    let again = async || (asked() > before).then_some(());
+    let hit = eventually("a new watch", LIMIT, again).await.is_ok();
+    let noticed = began.elapsed();
+    if let Some(lasts) = lasts {
+        tokio::time::sleep(lasts.saturating_sub(noticed)).await;
+    }
+    proxy.watches("tickets", WatchFault::None);
+    Struck {
+        hit,
+        down: Duration::ZERO,
+        noticed,
+    }
+}
+
+fn set_clock(file: &Path, seconds: i64) {
+    std::fs::write(file, format!("{seconds:+}")).unwrap();
+}
+
+/// Moves the operator's wall clock, and waits until the operator says that it disagrees with the API server's.
+async fn clock(crew: &Crew, seconds: i64, struck: &CancellationToken) -> Struck {
+    set_clock(&crew.file("clock"), seconds);
+    struck.cancel();
+    let told = async || {
+        let metrics = crew.operator.as_ref()?.metrics().await.ok()?;
+        metrics
+            .contains("firebell_wall_clock_disagrees 1")
+            .then_some(())
+    };
+    let hit = eventually("the clocks to disagree", LIMIT, told)
+        .await
+        .is_ok();
+    Struck {
+        hit,
+        ..Struck::default()
     }
 }

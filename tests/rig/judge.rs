@@ -15,7 +15,7 @@ use super::story::{Story, Told};
 /// How long after an acknowledgement a page that was on its way may still arrive.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(1);
 /// What a busy machine may add to the lateness of a run without faults.
-const BUSY: Duration = Duration::from_secs(3);
+pub const BUSY: Duration = Duration::from_secs(3);
 
 /// What a point left behind.
 #[derive(Clone)]
@@ -54,6 +54,8 @@ pub struct Subject {
 /// One receipt of a message.
 #[derive(Clone, Debug)]
 pub struct Receipt {
+    /// The ticket's name.
+    pub ticket: String,
     /// Which message.
     pub subject: Subject,
     /// Its id.
@@ -252,6 +254,7 @@ fn receipt(data: &Value, time: Timestamp) -> Receipt {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let number = |value: &Value| value.as_i64().unwrap_or_default();
     Receipt {
+        ticket: text(&data["ticket"]["name"]),
         subject: Subject {
             kind: text(&data["kind"]),
             step: text(&data["step"]),

@@ -10,15 +10,15 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::cast::Cast;
-use super::disturbance::Disturbance;
+use super::disturbance::{Disturbance, Struck};
 use super::judge::{Evidence, Verdict};
 use super::story::{Story, TICKET};
 use super::sweeps::Lessons;
 
 /// Points that run at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 8;
 /// So long without a write is rest.
-const CALM: Duration = Duration::from_secs(3);
+pub const CALM: Duration = Duration::from_secs(3);
 
 /// What is to be shown.
 #[derive(Clone, Debug)]
@@ -33,25 +33,33 @@ pub struct Plan {
 pub struct Outcome {
     /// What was to break broke.
     pub hit: bool,
+    /// How long until a watch that went silent was followed by a new one.
+    pub noticed: Duration,
     /// The verdict.
     pub verdict: Verdict,
 }
 
 /// Lives a story with one thing that breaks.
-pub async fn live(plan: &Plan) -> (Evidence, Vec<Seen>, bool) {
-    let mut cast = Cast::gather().await;
-    let laid = plan.disturbance.lay(&cast);
+pub async fn live(plan: &Plan) -> (Evidence, Vec<Seen>, Struck) {
+    live_with(Cast::gather().await, plan).await
+}
+
+/// The same, with a cast for which something else is prepared already.
+pub async fn live_with(mut cast: Cast<'_>, plan: &Plan) -> (Evidence, Vec<Seen>, Struck) {
+    let laid = plan.disturbance.lay(&mut cast);
     cast.crew.start().await;
-    let over = CancellationToken::new();
-    let (told, struck) = {
+    let (over, struck) = (CancellationToken::new(), CancellationToken::new());
+    let (told, came) = {
         let Cast { stage, proxy, crew } = &mut cast;
         let (stage, proxy) = (&*stage, &*proxy);
         let telling = async {
-            let told = plan.story.tell(stage).await;
+            let told = plan.story.tell(stage, &struck).await;
             over.cancel();
             told
         };
-        let striking = plan.disturbance.strike((stage, proxy, crew), laid, &over);
+        let striking = plan
+            .disturbance
+            .strike((stage, proxy, crew), laid, (&over, &struck));
         tokio::join!(telling, striking)
     };
     let rested = cast.rests(CALM).await;
@@ -67,31 +75,38 @@ pub async fn live(plan: &Plan) -> (Evidence, Vec<Seen>, bool) {
             .unwrap_or_default(),
         log: cast.crew.log(),
         crashes: cast.crew.crashes,
-        down: struck.down,
+        down: came.down,
         rested,
     };
-    (evidence, cast.proxy.calls(), struck.hit)
+    (evidence, cast.proxy.calls(), came)
 }
 
 /// Lives all plans, several at once, and judges each.
-pub async fn live_all(plans: Vec<Plan>, lessons: &Lessons) -> Vec<(Plan, Outcome)> {
-    let lives = plans.into_iter().map(|plan| async move {
+///
+/// What a plan is called goes with it to its outcome.
+pub async fn live_all<N>(
+    plans: impl IntoIterator<Item = (N, Plan)>,
+    lessons: &Lessons,
+) -> Vec<(N, (Plan, Outcome))> {
+    let lives = plans.into_iter().map(|(name, plan)| async move {
         // A wait that ends in vain panics: that is the end of this point, and of no other.
         let lived = AssertUnwindSafe(live(&plan)).catch_unwind().await;
         let outcome = match lived {
-            Ok((evidence, _calls, hit)) => Outcome {
-                hit,
+            Ok((evidence, _calls, came)) => Outcome {
+                hit: came.hit,
+                noticed: came.noticed,
                 verdict: lessons.clean(plan.story).judge(&evidence),
             },
             Err(panic) => Outcome {
                 hit: true,
+                noticed: Duration::ZERO,
                 verdict: Verdict {
                     broken: vec![words(&*panic)],
                     ..Verdict::default()
                 },
             },
         };
-        (plan, outcome)
+        (name, (plan, outcome))
     });
     stream::iter(lives)
         .buffer_unordered(AT_ONCE)

@@ -4,6 +4,7 @@ use firebell::api::{Phase, TicketStatus};
 use firebell::testkit::stage::Stage;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 /// The ticket.
 pub const TICKET: &str = "checkout";
@@ -14,6 +15,8 @@ pub enum Story {
     Unanswered,
     /// It is acknowledged after the first step; the second must not call, the third (until it is resolved) does.
     Answered,
+    /// The same, with more time before the second step than a watch may be silent, and the answer after the strike.
+    AnsweredInSilence,
 }
 
 /// What happened when.
@@ -27,7 +30,7 @@ pub struct Told {
 
 impl Story {
     /// Lives it. Ends when the ticket is closed.
-    pub async fn tell(self, stage: &Stage<'_>) -> Told {
+    pub async fn tell(self, stage: &Stage<'_>, struck: &CancellationToken) -> Told {
         stage.apply_policy("gold", self.policy(stage)).await;
         stage.create_ticket(TICKET).await;
         let created = Timestamp::now();
@@ -39,7 +42,10 @@ impl Story {
                 stage.until(TICKET, "all steps are recorded", called).await;
                 acknowledge(stage).await
             }
-            Self::Answered => {
+            Self::Answered | Self::AnsweredInSilence => {
+                if self == Self::AnsweredInSilence {
+                    struck.cancelled().await;
+                }
                 let acknowledged = acknowledge(stage).await;
                 came(stage, "/carol").await;
                 acknowledged
@@ -64,28 +70,32 @@ impl Story {
         }
     }
 
-    /// From one step to the next. An acknowledgement needs time to be given on a busy machine too.
-    fn apart(self) -> SignedDuration {
-        SignedDuration::from_secs(match self {
-            Self::Unanswered => 2,
-            Self::Answered => 4,
-        })
+    /// From the first step to the second and from there to the third. An acknowledgement needs time to be given on a
+    /// busy machine too.
+    fn apart(self) -> [SignedDuration; 2] {
+        let seconds = match self {
+            Self::Unanswered => [2, 2],
+            Self::Answered => [4, 2],
+            Self::AnsweredInSilence => [14, 2],
+        };
+        seconds.map(SignedDuration::from_secs)
     }
 
     /// When a page of a step is due, counted from the ticket's creation.
     pub fn due(self, step: &str) -> Option<SignedDuration> {
+        let [second, third] = self.apart();
         match step {
             "on-call" => Some(SignedDuration::ZERO),
-            "manager" => Some(self.apart()),
-            "director" => Some(self.apart() * 2),
+            "manager" => Some(second),
+            "director" => Some(second + third),
             _notice => None,
         }
     }
 
     fn policy(self, stage: &Stage<'_>) -> Value {
-        let apart = format!("{}s", self.apart().as_secs());
-        let mut spec = stage.policy(&apart);
-        spec["steps"][2]["after"] = apart.into();
+        let [second, third] = self.apart().map(|apart| format!("{}s", apart.as_secs()));
+        let mut spec = stage.policy(&second);
+        spec["steps"][2]["after"] = third.into();
         let told = json!({"notifyOn": ["Resolved", "Closed"], "notify": [{"contact": "carol"}]});
         spec["communication"] = told;
         spec

@@ -1,30 +1,48 @@
 //! Every fault, with its points.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use firebell::testkit::proxy::{Aim, Fault, Seen, Verb, WatchFault};
 use firebell::testkit::receiver::Received;
 
+use super::cast::deceives;
 use super::disturbance::{Disturbance, Moment};
 use super::extent::Extent;
 use super::judge::Clean;
 use super::point::{Plan, live, live_all};
 use super::story::Story;
 use super::table::{Row, Table};
+use super::{outage, quiet, undecodable};
 
 /// What the runs without faults taught.
 pub struct Lessons {
     unanswered: Lesson,
     answered: Lesson,
+    in_silence: Lesson,
 }
 
 impl Lessons {
+    /// Lives every story once without faults.
+    async fn learn() -> Self {
+        let (unanswered, answered, in_silence) = tokio::join!(
+            learn(Story::Unanswered),
+            learn(Story::Answered),
+            learn(Story::AnsweredInSilence)
+        );
+        Self {
+            unanswered,
+            answered,
+            in_silence,
+        }
+    }
+
     /// How a story ends without faults.
     pub fn clean(&self, story: Story) -> &Clean {
         match story {
             Story::Unanswered => &self.unanswered.clean,
             Story::Answered => &self.answered.clean,
+            Story::AnsweredInSilence => &self.in_silence.clean,
         }
     }
 }
@@ -41,26 +59,53 @@ struct Lesson {
 /// Runs what was asked for.
 pub async fn run(extent: &Extent) -> Table {
     let mut table = Table::default();
-    let wanted: Vec<_> = FAULTS
+    let kinds: Vec<_> = KINDS
         .iter()
-        .filter(|fault| extent.wants(fault.name))
+        .filter(|kind| extent.wants(kind.name))
         .collect();
-    if wanted.is_empty() {
-        return table;
-    }
-    let (unanswered, answered) = tokio::join!(learn(Story::Unanswered), learn(Story::Answered));
-    let lessons = Lessons {
-        unanswered,
-        answered,
-    };
-    for fault in wanted {
-        let plans = extent.of((fault.plans)(&lessons), fault.few);
-        let began = Instant::now();
+    if !kinds.is_empty() || extent.wants(UNDECODABLE) {
+        let lessons = Lessons::learn().await;
+        let plans = kinds.iter().flat_map(|kind| {
+            let plans = extent.of((kind.plans)(&lessons), kind.few);
+            plans.into_iter().map(|plan| (kind.name, plan))
+        });
         let lived = live_all(plans, &lessons).await;
-        table.add(Row::of(fault.name, began.elapsed(), &lived));
+        for kind in kinds {
+            let of_it = lived.iter().filter(|(name, _)| *name == kind.name);
+            table.add(Row::of(kind.name, of_it.map(|(_, lived)| lived)));
+        }
+        if extent.wants(UNDECODABLE) {
+            table.add(undecodable::beside(UNDECODABLE, &lessons).await);
+        }
     }
+    alone(extent, &mut table).await;
     table
 }
+
+/// What needs the machine, or a control plane, for itself.
+async fn alone(extent: &Extent, table: &mut Table) {
+    let many = |all, few| if extent.all { all } else { few };
+    if extent.wants(KILLED) {
+        let row = outage::servers_killed(KILLED, Duration::ZERO, many(200, 50)).await;
+        table.add(row);
+    }
+    if extent.all && extent.wants(KILLED_LONG) {
+        table.add(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
+    }
+    if extent.wants(FLOOD) {
+        table.add(quiet::flood(FLOOD, many(10_000, 500)).await);
+    }
+    if extent.wants(IDLE) {
+        let watched = SECOND * if extent.all { 60 } else { 10 };
+        table.add(quiet::idle(IDLE, watched).await);
+    }
+}
+
+const UNDECODABLE: &str = "tickets are stored that nobody can decode";
+const KILLED: &str = "API server and etcd are killed and started again";
+const KILLED_LONG: &str = "API server and etcd are killed for 60 s";
+const FLOOD: &str = "tickets flood the neighbour's namespace";
+const IDLE: &str = "nothing happens";
 
 /// A kind of fault.
 struct Kind {
@@ -70,7 +115,7 @@ struct Kind {
     plans: fn(&Lessons) -> Vec<Plan>,
 }
 
-const FAULTS: &[Kind] = &[
+const KINDS: &[Kind] = &[
     Kind {
         name: "killed before a write lands",
         few: 3,
@@ -131,6 +176,16 @@ const FAULTS: &[Kind] = &[
         few: 2,
         plans: |_| watches_stray(),
     },
+    Kind {
+        name: "the watch of tickets falls silent",
+        few: 2,
+        plans: |_| silent_watches(),
+    },
+    Kind {
+        name: "the operator's wall clock jumps by an hour",
+        few: 2,
+        plans: |_| clock_jumps(),
+    },
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,6 +230,28 @@ fn refused_for_a_while() -> Vec<Plan> {
     let outage = |status| Disturbance::Outage(refused(status), SECOND * 5);
     let statuses = [429, 500, 503, 504].into_iter();
     statuses.map(|status| unanswered(outage(status))).collect()
+}
+
+/// An hour either way, before the start and after the first page. Without libfaketime nothing is shown, and said so.
+fn clock_jumps() -> Vec<Plan> {
+    if !deceives() {
+        println!("the wall clock is not moved: libfaketime is missing; `make rig` fetches it");
+        return Vec::new();
+    }
+    let moments = [Moment::Before, Moment::After].into_iter();
+    let jumps =
+        moments.flat_map(|moment| [3600, -3600].map(|seconds| Disturbance::Clock(seconds, moment)));
+    jumps.map(unanswered).collect()
+}
+
+/// One connection dies and a new one lives; or nothing passes for 20 s, new watches neither.
+fn silent_watches() -> Vec<Plan> {
+    let lasts = [None, Some(SECOND * 20)].into_iter();
+    let plans = lasts.map(|lasts| Plan {
+        story: Story::AnsweredInSilence,
+        disturbance: Disturbance::Silence(lasts),
+    });
+    plans.collect()
 }
 
 /// Both stories, each watch, from the start and once the first page has come.

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use super::point::{Outcome, Plan};
 
+const MEANING: &str = "\
+missed: the moment to strike never came. late: later than a run without faults, the time nobody could page and what a \
+busy machine adds. most: the longest that a page was late, without the time nobody could page.";
+
 /// All rows.
 #[derive(Default)]
 pub struct Table {
@@ -28,21 +32,28 @@ pub struct Row {
     pub late: usize,
     /// The longest that a page was late.
     pub lateness: Duration,
-    /// How long all points took.
-    pub took: Duration,
+    /// The longest until a watch that went silent was followed by a new one.
+    pub longest: Duration,
+    /// A figure that belongs to it; empty where there is none.
+    pub note: String,
     /// Every broken promise.
     pub broken: Vec<String>,
 }
 
 impl Row {
     /// Sums up the points of a fault.
-    pub fn of(fault: &str, took: Duration, lived: &[(Plan, Outcome)]) -> Self {
+    pub fn of<'o>(fault: &str, lived: impl IntoIterator<Item = &'o (Plan, Outcome)>) -> Self {
         let mut row = Self {
             fault: fault.to_owned(),
-            took,
             ..Self::default()
         };
-        for (plan, Outcome { hit, verdict }) in lived {
+        for (plan, outcome) in lived {
+            let Outcome {
+                hit,
+                noticed,
+                verdict,
+            } = outcome;
+            row.longest = row.longest.max(*noticed);
             row.points += usize::from(*hit);
             row.missed += usize::from(!hit);
             row.lost += verdict.lost;
@@ -53,6 +64,13 @@ impl Row {
             row.broken.extend(
                 broken.map(|what| format!("{:?}, {:?}: {what}", plan.story, plan.disturbance)),
             );
+        }
+        if row.longest > Duration::ZERO {
+            let seconds = row.longest.as_secs_f32();
+            row.note = format!("noticed within {seconds:.1} s");
+        }
+        if row.points == 0 {
+            row.note = "not shown here".to_owned();
         }
         if row.missed > row.points {
             row.broken.push(format!(
@@ -90,32 +108,26 @@ impl fmt::Display for Row {
             lost,
             repeated,
             late,
-            lateness,
-            took,
-            broken,
+            note,
+            ..
         } = self;
-        let verdict = if broken.is_empty() { "kept" } else { "BROKEN" };
-        let (lateness, took) = (lateness.as_secs_f32(), took.as_secs());
+        let kept = self.broken.is_empty();
+        let verdict = if kept { "kept" } else { "BROKEN" };
+        let most = self.lateness.as_secs_f32();
         write!(
             f,
-            "{fault:<52} {points:>6} {missed:>6} {lost:>4} {repeated:>8} {late:>4} {lateness:>8.2} {took:>6}  {verdict}"
+            "{fault:<54} {points:>6} {missed:>6} {lost:>4} {repeated:>8} {late:>4} {most:>8.2}  {verdict:<6} {note}"
         )
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{:<52} points missed lost repeated late most (s) took (s)",
-            "fault"
-        )?;
+        let fault = "fault";
+        writeln!(f, "\n{fault:<54} points missed lost repeated late most (s)")?;
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        write!(
-            f,
-            "missed = the moment never came; late = later than a run without faults plus the time nobody could page; most = the longest such lateness of a page"
-        )
+        f.write_str(MEANING)
     }
 }

@@ -154,8 +154,20 @@ async fn an_api_server_that_hangs_holds_up_no_page_for_more_than_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_stands_in_once_the_api_server_said_that_there_is_none_or_that_it_may_not_be_read()
-{
+async fn an_api_server_that_starts_and_refuses_everybody_holds_up_no_page() {
+    let (moody, secrets) = Moody::known();
+    token(&secrets).await.unwrap();
+    *moody.0.lock() = Mood::Refuses(|name| SecretError::Forbidden { name });
+    assert_eq!(token(&secrets).await.unwrap(), "first");
+    *moody.0.lock() = AWAY;
+    assert_eq!(token(&secrets).await.unwrap(), "first");
+    *moody.0.lock() = Mood::Reads("second");
+    assert_eq!(token(&secrets).await.unwrap(), "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_stands_in_once_the_api_server_said_that_there_is_none_or_for_10_s_that_it_may_not_be_read()
+ {
     let refusals: [fn(String) -> SecretError; 2] = [
         |name| SecretError::Missing { name },
         |name| SecretError::Forbidden { name },
@@ -164,6 +176,8 @@ async fn nothing_stands_in_once_the_api_server_said_that_there_is_none_or_that_i
         let (moody, secrets) = Moody::known();
         token(&secrets).await.unwrap();
         *moody.0.lock() = Mood::Refuses(refusal);
+        let _first = token(&secrets).await;
+        tokio::time::advance(STARTING).await;
         assert_eq!(token(&secrets).await, Err(refusal("room".to_owned())));
         *moody.0.lock() = AWAY;
         assert!(

@@ -33,7 +33,7 @@ const IN_USE: &str = "address already in use";
 pub(super) struct Launched {
     controllers: Option<Process>,
     apiserver: Mutex<Option<Process>>,
-    etcd: Process,
+    etcd: Mutex<Option<Process>>,
     options: Options,
     binaries: Binaries,
     access: Access,
@@ -65,7 +65,7 @@ impl Launched {
         let mut launched = Self {
             controllers: None,
             apiserver: Mutex::new(Some(apiserver)),
-            etcd,
+            etcd: Mutex::new(Some(etcd)),
             options,
             binaries,
             access,
@@ -175,6 +175,16 @@ impl Launched {
         Ok(())
     }
 
+    pub(super) fn kill_etcd(&self) {
+        *self.etcd.lock() = None;
+    }
+
+    pub(super) async fn start_etcd(&self) -> Result<(), ControlPlaneError> {
+        let process = start_etcd(&self.binaries, self.folder.path()).await?;
+        *self.etcd.lock() = Some(process);
+        Ok(())
+    }
+
     pub(super) fn pause_apiserver(&self) -> Result<(), ControlPlaneError> {
         self.signal_apiserver(Signal::SIGSTOP)
     }
@@ -193,16 +203,12 @@ impl Launched {
     }
 
     pub(super) fn processes(&self) -> Vec<(String, u32)> {
-        let apiserver = self.apiserver.lock();
-        [
-            Some(&self.etcd),
-            apiserver.as_ref(),
-            self.controllers.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(|process| (process.name().to_owned(), process.pid()))
-        .collect()
+        let (etcd, apiserver) = (self.etcd.lock(), self.apiserver.lock());
+        [etcd.as_ref(), apiserver.as_ref(), self.controllers.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|process| (process.name().to_owned(), process.pid()))
+            .collect()
     }
 
     fn start_controllers(&self) -> Result<Process, ControlPlaneError> {

@@ -1,0 +1,141 @@
+//! API server and etcd are killed while many tickets are armed: what is due meanwhile leaves on time, once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use firebell::api::{DeliveryState, Ticket};
+use firebell::testkit::controlplane::{ControlPlane, Options};
+use firebell::testkit::eventually;
+use firebell::testkit::stage::{LIMIT, Stage};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::ListParams;
+use serde_json::json;
+
+use super::cast::Cast;
+use super::judge::{BUSY, receipts};
+use super::point::CALM;
+use super::table::Row;
+
+/// From a ticket's creation to its second step: time to arm all of them.
+const AFTER: SignedDuration = SignedDuration::from_secs(45);
+/// How long before the first page is due the servers die.
+const BEFORE: SignedDuration = SignedDuration::from_secs(1);
+
+/// One outage with so many tickets due in it. The servers are started again after `down`, and serve seconds later.
+pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
+    let plane = ControlPlane::start(Options::default()).await.unwrap();
+    let stage = Stage::on(&plane, "outage").await;
+    stage.install(firebell::api::crds()).await;
+    let mut cast = Cast::on(stage).await;
+    cast.crew.start().await;
+    let due = arm(&cast, tickets).await;
+    let first = due.values().min().copied().unwrap_or_default() - BEFORE;
+    until(first).await;
+    plane.kill_apiserver().unwrap();
+    plane.kill_etcd().unwrap();
+    let died = Timestamp::now();
+    tokio::time::sleep(down).await;
+    plane.start_etcd().await.unwrap();
+    plane.start_apiserver().await.unwrap();
+    let served = Timestamp::now();
+    let mut row = Row {
+        fault: name.to_owned(),
+        points: 1,
+        ..Row::default()
+    };
+    if !recorded(&cast, tickets, "contact/bob").await {
+        row.broken
+            .push("(4) not every page was recorded after the outage".to_owned());
+    }
+    if !cast.rests(CALM).await {
+        row.broken
+            .push("(5) the operator did not come to rest".to_owned());
+    }
+    judge(&cast, &due, &mut row);
+    std::fs::write("/tmp/fb/outage.log", format!("{died} {served}\n{}\n{:#?}", cast.crew.log(), cast.proxy.calls())).unwrap();
+    let inside = due
+        .values()
+        .filter(|due| (died..served).contains(due))
+        .count();
+    let most = row.lateness.as_secs_f32();
+    let away = served.duration_since(died).as_secs();
+    row.note =
+        format!("{inside} due within {away} s without servers, the latest page {most:.2} s late");
+    row
+}
+
+/// Creates tickets and waits until the second step of each is armed: when it is due, by ticket.
+async fn arm(cast: &Cast<'_>, tickets: usize) -> BTreeMap<String, Timestamp> {
+    let stage = &cast.stage;
+    let after = format!("{}s", AFTER.as_secs());
+    stage
+        .apply_policy("gold", stage.short_policy(&after, 2))
+        .await;
+    let mut due = BTreeMap::new();
+    for number in 0..tickets {
+        let name = format!("t{number}");
+        let created = stage.create_ticket_with(&name, json!({})).await;
+        due.insert(name, created.metadata.creation_timestamp.unwrap().0 + AFTER);
+    }
+    assert!(
+        recorded(cast, tickets, "contact/alice").await,
+        "not armed in time"
+    );
+    due
+}
+
+/// Waits until the page to somebody is recorded as delivered on every ticket.
+async fn recorded(cast: &Cast<'_>, tickets: usize, target: &str) -> bool {
+    let told = |ticket: &Ticket| {
+        let status = ticket.status.as_ref();
+        let mut deliveries = status.into_iter().flat_map(|status| &status.deliveries);
+        deliveries.any(|known| known.target == target && known.state == DeliveryState::Delivered)
+    };
+    let all = async || {
+        let listed = cast
+            .stage
+            .tickets()
+            .list(&ListParams::default())
+            .await
+            .ok()?;
+        (listed.items.iter().filter(|ticket| told(ticket)).count() == tickets).then_some(())
+    };
+    eventually("every page is recorded", LIMIT, all)
+        .await
+        .is_ok()
+}
+
+fn judge(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Row) {
+    let mut came: BTreeMap<String, usize> = BTreeMap::new();
+    for page in receipts(&cast.stage.receiver.pages_for("/bob")) {
+        let ticket = page.ticket.clone();
+        let late = page
+            .time
+            .duration_since(due[&ticket])
+            .max(SignedDuration::ZERO);
+        row.lateness = row.lateness.max(late.unsigned_abs());
+        row.late += usize::from(late.unsigned_abs() > BUSY);
+        *came.entry(ticket).or_default() += 1;
+    }
+    row.lost = due.len() - came.len();
+    row.repeated = came.values().sum::<usize>() - came.len();
+    if row.lost + row.repeated + row.late > 0 {
+        let Row {
+            lost,
+            repeated,
+            late,
+            ..
+        } = row;
+        let what = format!("(1) (2) lost {lost}, repeated {repeated}, late {late}");
+        row.broken.push(what);
+    }
+    let log = cast.crew.log();
+    let panics = log.lines().filter(|line| line.contains("panicked at"));
+    row.broken.extend(panics.map(|line| format!("(6) {line}")));
+}
+
+/// Waits for a moment.
+pub async fn until(moment: Timestamp) {
+    let left = moment.duration_since(Timestamp::now());
+    tokio::time::sleep(left.max(SignedDuration::ZERO).unsigned_abs()).await;
+}
