@@ -52,7 +52,6 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
             .push("(5) the operator did not come to rest".to_owned());
     }
     judge(&cast, &due, &mut row);
-    std::fs::write("/tmp/fb/outage.log", format!("{died} {served}\n{}\n{:#?}", cast.crew.log(), cast.proxy.calls())).unwrap();
     let inside = due
         .values()
         .filter(|due| (died..served).contains(due))

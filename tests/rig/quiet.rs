@@ -156,7 +156,8 @@ async fn lateness(
         .iter()
         .filter_map(|page| Some(late(page.time, *due.get(&page.ticket)?)))
         .collect();
-    let mean = late.iter().sum::<Duration>().as_secs_f64() / late.len().max(1) as f64;
+    let count = u32::try_from(late.len().max(1)).unwrap();
+    let mean = (late.iter().sum::<Duration>() / count).as_secs_f64();
     Lateness {
         lost: NEIGHBOURS.saturating_sub(late.len()),
         most: late.iter().max().copied().unwrap_or_default(),

@@ -64,7 +64,7 @@ pub async fn run(extent: &Extent) -> Table {
         .filter(|kind| extent.wants(kind.name))
         .collect();
     if !kinds.is_empty() || extent.wants(UNDECODABLE) {
-        let lessons = Lessons::learn().await;
+        let lessons = Box::pin(Lessons::learn()).await;
         let plans = kinds.iter().flat_map(|kind| {
             let plans = extent.of((kind.plans)(&lessons), kind.few);
             plans.into_iter().map(|plan| (kind.name, plan))

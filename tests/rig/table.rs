@@ -70,7 +70,7 @@ impl Row {
             row.note = format!("noticed within {seconds:.1} s");
         }
         if row.points == 0 {
-            row.note = "not shown here".to_owned();
+            "not shown here".clone_into(&mut row.note);
         }
         if row.missed > row.points {
             row.broken.push(format!(
