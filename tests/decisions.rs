@@ -29,6 +29,8 @@ mod maintenance;
 mod meanwhile;
 #[path = "decisions/notices.rs"]
 mod notices;
+#[path = "decisions/phases.rs"]
+mod phases;
 #[path = "decisions/quiet.rs"]
 mod quiet;
 #[path = "decisions/suspend.rs"]

@@ -14,6 +14,7 @@ use super::requests::{self, Refusal};
 use super::steps::{self, handled, repeated};
 use super::timetable::{Upcoming, What, fired};
 use super::{place, raised, standstill, starting};
+use crate::api::condition_type::NOBODY_REACHABLE;
 use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
 
 /// First decided later than this after its time = missed (api.md section 5, "Downtime").
@@ -238,6 +239,7 @@ fn fire(
         open_round(draft.escalation(), *start);
     }
     pass_before(draft, *index);
+    draft.clear_condition(NOBODY_REACHABLE, "Paged", "A step reaches somebody.");
     pages::record(draft, next);
     let escalation = draft.escalation();
     if *repeat == 0 {
@@ -365,6 +367,16 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
         message: &message,
     });
     pull_forward(draft);
+    let chain = draft.chain();
+    let empty = chain.is_some_and(|chain| {
+        let mut steps = chain.done.steps.iter();
+        chain.remaining().next().is_none()
+            && steps.all(|known| known.result == StepResult::SkippedEmpty)
+    });
+    if empty {
+        let message = "No step of the chain reaches anybody, so nobody is paged. Give its steps contacts, groups or rotas, or call somebody by hand.";
+        draft.condition(NOBODY_REACHABLE, true, "EmptyChain", message);
+    }
 }
 
 /// Nobody was reached: the next step that is open now is due now, under a hold as soon as that is over; nominal times of

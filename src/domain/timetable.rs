@@ -203,13 +203,16 @@ impl Chain<'_> {
     }
 
     fn after_round(&self) -> Option<Upcoming> {
-        let end = self.last_planned()?;
+        let steps = self.done.steps.iter();
         let nobody = !self.done.steps.is_empty()
-            && self
-                .done
-                .steps
-                .iter()
+            && steps
+                .clone()
                 .all(|known| known.result == StepResult::SkippedEmpty);
+        let end = if nobody {
+            steps.map(|known| known.time.0).max()?
+        } else {
+            self.last_planned()?
+        };
         if let Some((times, interval)) = self.policy.chain_repeat().filter(|_| !nobody) {
             let used = self.done.round - self.done.first_round;
             if used < i64::from(times) {

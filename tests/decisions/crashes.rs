@@ -292,6 +292,13 @@ fn check(scenario: &Scenario, calm: &Model, mut model: Model) -> Result<(), Stri
         });
         demand(late.is_none(), || format!("(3) {late:?} was stopped"))?;
     }
+    let early = model
+        .received
+        .iter()
+        .find(|got| got.time < got.delivery.due);
+    demand(early.is_none(), || {
+        format!("{early:?} fired before its deadline")
+    })?;
     for (id, count) in &got {
         demand(wanted.contains_key(id), || {
             format!("(2) {id} belongs to no message")

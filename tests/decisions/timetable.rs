@@ -155,3 +155,140 @@ fn a_target_is_shown_as_it_was_written() {
     assert_eq!(response.target.unwrap().as_str(), "60m");
     assert_eq!(response.due_time.unwrap().0, at("11:00"));
 }
+
+#[test]
+fn without_a_repeat_of_the_chain_there_is_one_round() {
+    let text = EXAMPLE.replace("repeat: {times: 1, interval: 20m}\n", "");
+    let mut model = with_policy(&text);
+    model.run_until(at("14:00"));
+    assert_eq!(pages(&model).last().unwrap(), "10:45 director round 1");
+    assert_eq!(notices(&model), ["10:50 Exhausted hook"]);
+}
+
+#[test]
+fn a_next_round_starts_only_while_the_condition_of_one_of_its_steps_holds() {
+    let text = EXAMPLE
+        .replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 5h")
+        .replace("condition: NotResolved, ", "");
+    let mut model = with_policy(&text);
+    acknowledge(&mut model, "10:50");
+    model.run_until(at("12:00"));
+    assert_eq!(pages(&model).last().unwrap(), "10:45 director round 1");
+    assert_eq!(model.status().escalation.unwrap().round, 1);
+}
+
+#[test]
+fn a_next_round_of_an_acknowledged_ticket_calls_for_the_unresolved_only() {
+    let text = EXAMPLE.replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 5h");
+    let mut model = with_policy(&text);
+    acknowledge(&mut model, "10:50");
+    model.run_until(at("12:00"));
+    assert_eq!(pages(&model)[5..], ["11:50 director round 2"]);
+}
+
+#[test]
+fn on_an_acknowledged_ticket_the_chain_is_stopped_not_exhausted_and_expiry_starts_it_again() {
+    let text = EXAMPLE
+        .replace("acknowledgementTimeout: 30m", "acknowledgementTimeout: 2h")
+        .replace("repeat: {times: 1, interval: 20m}\n", "");
+    let mut model = with_policy(&text);
+    acknowledge(&mut model, "10:46");
+    model.run_until(at("12:00"));
+    let escalation = model.status().escalation.unwrap();
+    assert_eq!(escalation.state, EscalationState::Stopped);
+    model.run_until(at("12:46"));
+    assert_eq!(pages(&model).last().unwrap(), "12:46 on-call round 2");
+    assert!(
+        !notices(&model)
+            .iter()
+            .any(|line| line.contains("Exhausted"))
+    );
+}
+
+#[test]
+fn a_revocation_starts_a_stopped_chain_again() {
+    let text = EXAMPLE.replace("repeat: {times: 1, interval: 20m}\n", "");
+    let mut model = with_policy(&text);
+    acknowledge(&mut model, "10:46");
+    model.edit_at(at("10:55"), "acknowledgement", |spec| {
+        spec.acknowledgement = None;
+    });
+    model.run_until(at("10:56"));
+    assert_eq!(pages(&model).last().unwrap(), "10:55 on-call round 2");
+}
+
+#[test]
+fn a_restart_has_the_full_number_of_rounds_and_repeats_again() {
+    let mut model = example();
+    acknowledge(&mut model, "11:51");
+    model.run_until(at("15:00"));
+    let lines = pages(&model);
+    let rounds: Vec<_> = lines[10..]
+        .iter()
+        .filter(|line| line.contains("on-call round"))
+        .collect();
+    assert_eq!(rounds, ["12:21 on-call round 3", "13:26 on-call round 4"]);
+    let repeats = lines[10..].iter().filter(|line| line.contains("repeat 2"));
+    assert_eq!(repeats.count(), 2);
+}
+
+#[test]
+fn the_start_of_a_round_is_written_once() {
+    let mut model = example();
+    model.run_until(at("10:40"));
+    let escalation = model.status().escalation.unwrap();
+    assert_eq!(escalation.start_time.unwrap().0, at("10:00"));
+    model.run_until(at("11:21"));
+    let escalation = model.status().escalation.unwrap();
+    assert_eq!(escalation.start_time.unwrap().0, at("11:05"));
+}
+
+#[test]
+fn the_row_is_the_steps_that_apply_to_the_severity() {
+    let text = EXAMPLE.replace(
+        "- {name: manager,",
+        "- {name: manager, severities: [Critical],",
+    );
+    let mut model = with_policy(&text);
+    model.run_until(at("10:49"));
+    assert_eq!(pages(&model)[3..], ["10:30 director round 1"]);
+}
+
+#[test]
+fn without_an_acknowledgement_timeout_it_never_expires() {
+    let text = EXAMPLE.replace(", acknowledgementTimeout: 30m", "");
+    let mut model = with_policy(&text);
+    acknowledge(&mut model, "10:07");
+    model.run_until(at("20:00"));
+    assert_eq!(model.status().phase, Some(Phase::Acknowledged));
+    assert_eq!(model.status().acknowledge_expiry_time, None);
+}
+
+#[test]
+fn the_clocks_of_a_level_run_in_its_calendar() {
+    let text = EXAMPLE
+        .replace("level: High, responseTarget: 15m,", "level: High, calendar: late, responseTarget: 15m, resolutionTarget: 8h,")
+        .replace("connectors:", "calendars:\n- {name: late, timeZone: UTC, windows: [{days: [Mon, Tue], from: \"10:40\", to: \"18:00\"}]}\nconnectors:");
+    let mut model = with_policy(&text);
+    model.run_until(at("10:56"));
+    let targets = model.status().targets.unwrap();
+    assert_eq!(targets.response.breach_time.unwrap().0, at("10:55"));
+    let next_day = at("11:20") + jiff::SignedDuration::from_hours(24);
+    assert_eq!(targets.resolution.due_time.unwrap().0, next_day);
+}
+
+#[test]
+fn a_resolved_ticket_closes_by_itself_after_close_after_and_without_it_by_people_only() {
+    let text = EXAMPLE.replace("level: High,", "level: High, closeAfter: 2h,");
+    let mut model = with_policy(&text);
+    resolve(&mut model, "10:20");
+    model.run_until(at("12:19"));
+    assert_eq!(model.status().phase, Some(Phase::Resolved));
+    model.run_until(at("12:20"));
+    assert_eq!(model.status().phase, Some(Phase::Closed));
+    assert_eq!(model.status().close_time.unwrap().0, at("12:20"));
+    let mut by_people = example();
+    resolve(&mut by_people, "10:20");
+    by_people.run_until(at("10:00") + jiff::SignedDuration::from_hours(24 * 30));
+    assert_eq!(by_people.status().phase, Some(Phase::Resolved));
+}

@@ -42,3 +42,28 @@ fn a_signal_from_the_future_is_clamped_to_now() {
     model.run_until(at("10:30"));
     assert_eq!(model.status().resolve_time.unwrap().0, at("10:06"));
 }
+
+#[test]
+fn the_base_of_the_chain_is_the_creation_however_late_it_is_seen() {
+    let mut model = Model::new(policy(EXAMPLE), ticket(), at("10:00"));
+    model.down_until(at("10:02"));
+    model.run_until(at("10:06"));
+    assert_eq!(model.status().submit_time.unwrap().0, at("10:00"));
+    assert_eq!(
+        model.status().escalation.unwrap().start_time.unwrap().0,
+        at("10:00")
+    );
+}
+
+#[test]
+fn the_time_that_a_source_says_it_began_moves_no_timer() {
+    let mut spec = ticket();
+    spec.source = Some(firebell::api::Source {
+        start_time: Some(firebell::api::Time(at("08:00"))),
+        ..firebell::api::Source::default()
+    });
+    let mut model = Model::new(policy(EXAMPLE), spec, at("10:00"));
+    model.run_until(at("10:16"));
+    assert_eq!(pages(&model)[0], "10:00 on-call round 1");
+    assert_eq!(super::response(&model).due_time.unwrap().0, at("10:15"));
+}
