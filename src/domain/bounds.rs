@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::deliveries::open;
-use super::timeline;
+use super::{steps, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, Escalation, TicketStatus, TimelineEntry};
 
 /// Most bytes of a written status: 16 KiB less what the count of dropped entries may grow by while room is made.
@@ -32,9 +32,9 @@ enum Worth {
     Past,
     /// Finished, of an earlier step of this round: tells who was paged.
     Paged,
-    /// Failed or withheld at the step the chain stands at.
+    /// Failed or withheld at the step that paged last.
     Missed,
-    /// Delivered at the step the chain stands at: while it stands here, the step reached somebody.
+    /// Delivered at the step that paged last: while no other pages, it reached somebody.
     Reached,
     /// Without a result.
     Unfinished,
@@ -210,7 +210,8 @@ fn shorten_lists(status: &mut TicketStatus) -> Vec<DeliveryRecord> {
 
 fn worth_of(known: &DeliveryRecord, escalation: Option<&Escalation>) -> Worth {
     let of_round = escalation.is_some_and(|escalation| escalation.round == known.round);
-    let of_step = escalation.is_some_and(|escalation| escalation.step == known.step);
+    let newest = escalation.and_then(steps::newest);
+    let of_step = newest.is_some_and(|newest| known.step.as_ref() == Some(&newest.name));
     match known.state {
         DeliveryState::Armed | DeliveryState::Sending => Worth::Unfinished,
         DeliveryState::Delivered
