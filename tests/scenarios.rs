@@ -24,3 +24,5 @@ mod policies;
 mod retention;
 #[path = "scenarios/secrets.rs"]
 mod secrets;
+#[path = "scenarios/timers.rs"]
+mod timers;
