@@ -83,7 +83,7 @@ pub fn row_changed(draft: &mut Draft<'_>, before: Severity, at: Timestamp) {
 
 /// Ends an acknowledgement that was taken back, or whose time is over without a resolution.
 pub fn lapse(draft: &mut Draft<'_>) {
-    if facts::declared(&draft.ticket().spec, Block::Acknowledgement).is_none() {
+    if !facts::present(&draft.ticket().spec, Block::Acknowledgement) {
         revoked(draft);
     } else if draft.status.acknowledge_time.is_some() && !is_over(&draft.status) {
         expire(draft);

@@ -30,7 +30,7 @@ pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
 pub fn taken_back(draft: &mut Draft<'_>) {
     let counted = facts::taken_back(draft.ticket(), &draft.status, Block::Closure);
     let block = draft.ticket().spec.closure.as_ref();
-    if facts::declared(&draft.ticket().spec, Block::Closure).is_none() {
+    if !facts::present(&draft.ticket().spec, Block::Closure) {
         facts::forget(&mut draft.status, Block::Closure);
     }
     let unresolved = draft.status.resolve_time.is_none() && draft.status.duplicate_of.is_none();

@@ -277,7 +277,13 @@ fn tell_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)])
 
 /// Sends what is armed and written, resends what a start left open, takes results, and says how long they may wait.
 pub fn settle(draft: &mut Draft<'_>) {
-    let before = draft.status.deliveries.clone();
+    let armed: Vec<String> = draft
+        .status
+        .deliveries
+        .iter()
+        .filter(|known| known.state == DeliveryState::Armed)
+        .map(|known| known.id.clone())
+        .collect();
     let finished = take_results(draft);
     let mut settled_by: Option<Timestamp> = None;
     for (known, progress) in &finished {
@@ -288,23 +294,16 @@ pub fn settle(draft: &mut Draft<'_>) {
         };
         settled_by = Some(settled_by.map_or(by, |earliest| earliest.min(by)));
     }
-    still_flying(draft, &before, &mut settled_by);
+    still_flying(draft, &armed, &mut settled_by);
     draft.lazy_until = settled_by;
     chain_failures(draft, &finished);
     resend(draft);
 }
 
 /// An armed entry in flight is written as Sending after a second, a notice after two.
-fn still_flying(
-    draft: &mut Draft<'_>,
-    before: &[DeliveryRecord],
-    settled_by: &mut Option<Timestamp>,
-) {
+fn still_flying(draft: &mut Draft<'_>, armed: &[String], settled_by: &mut Option<Timestamp>) {
     for known in &draft.status.deliveries {
-        let was_armed = before
-            .iter()
-            .any(|old| old.id == known.id && old.state == DeliveryState::Armed);
-        if known.state != DeliveryState::Sending || !was_armed {
+        if known.state != DeliveryState::Sending || !armed.contains(&known.id) {
             continue;
         }
         let since = draft

@@ -115,38 +115,65 @@ pub struct Fresh {
     pub dated: Dated,
 }
 
-/// The hash of a block as it is declared; `None` = absent or revoked. Of the signal only the state counts, so that a
-/// resend of the source is nothing new.
-pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
+/// Whether a block is declared: there, and not revoked.
+pub fn present(spec: &TicketSpec, block: Block) -> bool {
     match block {
         Block::Acknowledgement => {
             let block = spec.acknowledgement.as_ref();
-            block.filter(|block| !block.revoked).map(hash_of)
+            block.is_some_and(|block| !block.revoked)
         }
-        Block::Triage => spec.triage.as_ref().map(hash_of),
-        Block::Assignment => spec.assignment.as_ref().map(hash_of),
+        Block::Triage => spec.triage.is_some(),
+        Block::Assignment => spec.assignment.is_some(),
         Block::Resolution => {
             let block = spec.resolution.as_ref();
-            block.filter(|block| !block.revoked).map(hash_of)
+            block.is_some_and(|block| !block.revoked)
         }
-        Block::Validation => spec.validation.as_ref().map(hash_of),
+        Block::Validation => spec.validation.is_some(),
         Block::Closure => {
             let block = spec.closure.as_ref();
-            block.filter(|block| !block.revoked).map(hash_of)
+            block.is_some_and(|block| !block.revoked)
         }
         Block::AtLeast => {
-            let block = spec.escalation.as_ref()?;
-            Some(hash_of(&(block.at_least.as_ref()?, &block.token)))
+            let block = spec.escalation.as_ref();
+            block.is_some_and(|block| block.at_least.is_some())
         }
-        Block::PageAgain => Some(hash_of(spec.escalation.as_ref()?.page_again.as_ref()?)),
-        Block::DuplicateOf => spec.duplicate_of.as_ref().map(hash_of),
-        Block::Update => spec.update.as_ref().map(hash_of),
-        Block::Signal => spec.signal.as_ref().map(|signal| match signal.state {
+        Block::PageAgain => {
+            let block = spec.escalation.as_ref();
+            block.is_some_and(|block| block.page_again.is_some())
+        }
+        Block::DuplicateOf => spec.duplicate_of.is_some(),
+        Block::Update => spec.update.is_some(),
+        Block::Signal => spec.signal.is_some(),
+        Block::Holds => !spec.holds.is_empty(),
+    }
+}
+
+/// The hash of a block as it is declared; `None` = absent or revoked. Of the signal only the state counts, so that a
+/// resend of the source is nothing new.
+pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
+    if !present(spec, block) {
+        return None;
+    }
+    Some(match block {
+        Block::Acknowledgement => hash_of(&spec.acknowledgement),
+        Block::Triage => hash_of(&spec.triage),
+        Block::Assignment => hash_of(&spec.assignment),
+        Block::Resolution => hash_of(&spec.resolution),
+        Block::Validation => hash_of(&spec.validation),
+        Block::Closure => hash_of(&spec.closure),
+        Block::AtLeast => {
+            let block = spec.escalation.as_ref()?;
+            hash_of(&(&block.at_least, &block.token))
+        }
+        Block::PageAgain => hash_of(&spec.escalation.as_ref()?.page_again),
+        Block::DuplicateOf => hash_of(&spec.duplicate_of),
+        Block::Update => hash_of(&spec.update),
+        Block::Signal => match spec.signal.as_ref()?.state {
             SignalState::Firing => FIRING.to_owned(),
             SignalState::Resolved => RESOLVED.to_owned(),
-        }),
-        Block::Holds => (!spec.holds.is_empty()).then(|| hash_of(&spec.holds)),
-    }
+        },
+        Block::Holds => hash_of(&spec.holds),
+    })
 }
 
 /// `status.handled.signal.hash` of a source that fires.
@@ -177,7 +204,7 @@ pub fn taken_back(ticket: &Ticket, status: &TicketStatus, block: Block) -> bool 
         .handled
         .get(block.key())
         .is_some_and(|handled| !handled.void);
-    counted && declared(&ticket.spec, block).is_none()
+    counted && !present(&ticket.spec, block)
 }
 
 /// Judges a block by the hash of its content (`None` = absent or revoked) against `status.handled`.

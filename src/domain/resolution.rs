@@ -33,10 +33,10 @@ pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
 /// A resolution that counted and is gone reopens the ticket.
 pub fn taken_back(draft: &mut Draft<'_>) {
     let counted = facts::taken_back(draft.ticket(), &draft.status, Block::Resolution);
-    if facts::declared(&draft.ticket().spec, Block::Resolution).is_none() {
+    if !facts::present(&draft.ticket().spec, Block::Resolution) {
         facts::forget(&mut draft.status, Block::Resolution);
     }
-    if facts::declared(&draft.ticket().spec, Block::Validation).is_none() {
+    if !facts::present(&draft.ticket().spec, Block::Validation) {
         facts::forget(&mut draft.status, Block::Validation);
         if draft.status.close_time.is_none() {
             draft.status.validate_time = None;

@@ -72,7 +72,7 @@ pub fn declared(draft: &mut Draft<'_>, stage: Stage, fresh: Fresh) {
 /// Blocks that are gone: their stage is not reached any more. A met response target stays met.
 pub fn taken_back(draft: &mut Draft<'_>) {
     for stage in [Stage::Triage, Stage::Assignment] {
-        if facts::declared(&draft.ticket().spec, stage.block()).is_some() {
+        if facts::present(&draft.ticket().spec, stage.block()) {
             continue;
         }
         facts::forget(&mut draft.status, stage.block());

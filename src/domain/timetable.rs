@@ -132,8 +132,9 @@ impl Chain<'_> {
         from: Timestamp,
     ) -> impl Iterator<Item = (&StepPlan, Timestamp)> {
         self.policy
-            .steps_for(self.severity)
-            .into_iter()
+            .steps()
+            .iter()
+            .filter(move |step| step.applies_to(self.severity))
             .filter(move |step| position.is_none_or(|position| step.index > position))
             .scan(from, |nominal, step| {
                 *nominal = after(*nominal, step.after);
@@ -156,29 +157,39 @@ impl Chain<'_> {
         let ahead = self
             .behind(position, from)
             .filter(|(step, _)| !decided(&step.name));
-        let upcoming = waiting.chain(ahead).filter_map(|(step, nominal)| {
-            if !self.holds(step.condition) {
-                return None;
+        let pulled = |step: &StepPlan| {
+            present
+                && self.done.next_step.as_deref() == Some(step.name.as_str())
+                && self.done.next_repeat.unwrap_or(0) == 0
+        };
+        let mut first: Option<(Timestamp, &StepPlan, Timestamp)> = None;
+        for (step, nominal) in waiting.chain(ahead) {
+            let beaten = first.is_some_and(|(due, ..)| nominal >= due);
+            if !self.holds(step.condition) || (beaten && !pulled(step)) {
+                continue;
             }
             let floor = if present { self.floor() } else { nominal };
-            let mut due = step.calendar.next_open(nominal.max(floor))?;
-            let pulled = present
-                && self.done.next_step.as_deref() == Some(step.name.as_str())
-                && self.done.next_repeat.unwrap_or(0) == 0;
-            if let (true, Some(armed)) = (pulled, self.done.next_time) {
+            let Some(mut due) = step.calendar.next_open(nominal.max(floor)) else {
+                continue;
+            };
+            if let (true, Some(armed)) = (pulled(step), self.done.next_time) {
                 due = due.min(armed.0);
             }
-            let page = What::Page {
+            if first.is_none_or(|(earliest, ..)| due < earliest) {
+                first = Some((due, step, nominal));
+            }
+        }
+        first.map(|(due, step, nominal)| Upcoming {
+            due,
+            what: What::Page {
                 round,
                 index: step.index,
                 step: step.name.clone(),
                 repeat: 0,
                 nominal,
                 new_round,
-            };
-            Some(Upcoming { due, what: page })
-        });
-        upcoming.min_by_key(|next| next.due)
+            },
+        })
     }
 
     fn next_repeat(&self) -> Option<Upcoming> {

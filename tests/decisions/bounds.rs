@@ -99,10 +99,11 @@ fn facts(turn: usize, piece: &str) -> Vec<(&'static str, Value)> {
 /// As many holds as a ticket may have, some of which do not count.
 fn holds(turn: usize, by: &str) -> Value {
     let hold = |number: usize| {
-        let until = (number % 4 != 0).then(|| at("10:00") + SignedDuration::from_hours(48));
+        let until =
+            (!number.is_multiple_of(4)).then(|| at("10:00") + SignedDuration::from_hours(48));
         json!({
             "name": name("hold", turn + number),
-            "reason": if number % 2 == 0 { "AwaitingVendor" } else { "AwaitingChange" },
+            "reason": if number.is_multiple_of(2) { "AwaitingVendor" } else { "AwaitingChange" },
             "untilTime": until.map(|until| until.to_string()),
             "by": by,
         })
