@@ -66,8 +66,6 @@ pub mod condition_type {
     pub const UPDATE_OVERDUE: &str = "UpdateOverdue";
     /// Ticket: the last page or notice reached its receiver.
     pub const DELIVERED: &str = "Delivered";
-    /// Ticket: no step of the chain reaches anybody.
-    pub const NOBODY_REACHABLE: &str = "NobodyReachable";
     /// Ticket: resolved by a person while its source still fires.
     pub const SOURCE_STILL_FIRING: &str = "SourceStillFiring";
     /// Ticket: `duplicateOf` was not accepted.

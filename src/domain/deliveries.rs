@@ -268,7 +268,7 @@ fn tell_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)])
                 });
             }
             Progress::Delivered { .. } => {
-                draft.clear_failure();
+                draft.clear_failure(known.kind.is_none());
             }
             Progress::Cancelled { .. } | Progress::InFlight { .. } => {}
         }

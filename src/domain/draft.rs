@@ -19,7 +19,11 @@ use super::{
     advice, archiving, bounds, conditions, deliveries, escalation, handover, holds, lifecycle,
     opening, pinning, targets, timeline, underway, updates, waiting,
 };
+use crate::api::condition_type::DELIVERED;
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
+
+/// Reason of condition `Delivered` while no step of the chain reaches anybody.
+pub const REACHES_NOBODY: &str = "ReachesNobody";
 
 /// Why a chain has to start again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,15 +218,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Delivery is no worry any more.
-    pub fn clear_failure(&mut self) {
-        if conditions::known(&self.status.conditions, "Delivered") {
-            self.condition(
-                "Delivered",
-                true,
-                "Delivered",
-                "The newest delivery arrived.",
-            );
+    /// Something arrived, so delivery is no worry any more; a chain that reaches nobody is, until a page arrives.
+    pub fn clear_failure(&mut self, page: bool) {
+        let mut known = self.status.conditions.iter();
+        let stands = known.find(|known| known.type_ == DELIVERED);
+        if stands.is_some_and(|known| page || known.reason != REACHES_NOBODY) {
+            self.condition(DELIVERED, true, "Delivered", "The newest delivery arrived.");
         }
     }
 

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{DeliveryId, Target};
-use super::draft::{Draft, Restart, Tell, after};
+use super::draft::{Draft, REACHES_NOBODY, Restart, Tell, after};
 use super::next::Waiting;
 use super::notices;
 use super::pages::{self, Stage};
@@ -14,7 +14,7 @@ use super::requests::{self, Refusal};
 use super::steps::{self, handled, repeated};
 use super::timetable::{Upcoming, What, fired};
 use super::{place, raised, standstill, starting};
-use crate::api::condition_type::NOBODY_REACHABLE;
+use crate::api::condition_type::DELIVERED;
 use crate::api::{Escalation, EscalationState, Paging, StartReason, StepRecord, StepResult, Time};
 
 /// First decided later than this after its time = missed (api.md section 5, "Downtime").
@@ -239,7 +239,6 @@ fn fire(
         open_round(draft.escalation(), *start);
     }
     pass_before(draft, *index);
-    draft.clear_condition(NOBODY_REACHABLE, "Paged", "A step reaches somebody.");
     pages::record(draft, next);
     let escalation = draft.escalation();
     if *repeat == 0 {
@@ -375,7 +374,7 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     });
     if empty {
         let message = "No step of the chain reaches anybody, so nobody is paged. Give its steps contacts, groups or rotas, or call somebody by hand.";
-        draft.condition(NOBODY_REACHABLE, true, "EmptyChain", message);
+        draft.condition(DELIVERED, false, REACHES_NOBODY, message);
     }
 }
 

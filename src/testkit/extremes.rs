@@ -279,7 +279,6 @@ fn conditions(piece: &str) -> Vec<Condition> {
         condition_type::CLOSURE_BLOCKED,
         condition_type::IN_SCOPE,
         condition_type::UPDATE_OVERDUE,
-        condition_type::NOBODY_REACHABLE,
         condition_type::DELIVERED,
         condition_type::SOURCE_STILL_FIRING,
         condition_type::DUPLICATE_INVALID,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::api::StepResult;
 use crate::domain::conditions;
 use crate::testkit::extremes::{ALPHABETS, full_status, text};
 
@@ -136,11 +137,16 @@ fn whoever_was_reached_at_the_present_step_stays_known_as_long_as_possible() {
     for known in &mut status.deliveries[..32] {
         known.state = DeliveryState::Failed;
     }
+    let newest = status
+        .escalation
+        .as_mut()
+        .unwrap()
+        .steps
+        .last_mut()
+        .unwrap();
+    newest.result = StepResult::Fired;
     for known in &mut status.deliveries[32..] {
-        known.step = status
-            .escalation
-            .as_ref()
-            .and_then(|known| known.step.clone());
+        known.step = Some(newest.name.clone());
         known.state = DeliveryState::Delivered;
     }
     status.conditions = full_status("x").conditions;

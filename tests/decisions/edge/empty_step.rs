@@ -57,8 +57,9 @@ fn of_a_whole_chain_that_is_empty_those_for_exhaustion_are_told_and_a_condition_
     );
     assert_eq!(escalation(&model).state, EscalationState::Exhausted);
     assert_eq!(escalation(&model).round, 1);
-    assert!(is_true(&model, "NobodyReachable"));
-    let known = condition(&model, "NobodyReachable").unwrap();
+    assert!(!is_true(&model, "Delivered"), "nor does the notice mend it");
+    let known = condition(&model, "Delivered").unwrap();
+    assert_eq!(known.reason, "ReachesNobody");
     assert!(
         known.message.contains("Give its steps contacts"),
         "{}",
@@ -70,7 +71,8 @@ fn of_a_whole_chain_that_is_empty_those_for_exhaustion_are_told_and_a_condition_
 fn the_condition_ends_when_a_step_pages_somebody_again() {
     let mut model = empty(&["alice", "bob", "carol"]);
     model.run_until(at("10:01"));
-    assert!(is_true(&model, "NobodyReachable"), "at once");
+    let known = condition(&model, "Delivered").unwrap();
+    assert_eq!(known.reason, "ReachesNobody", "at once");
     let valid = ValidPolicy::check(policy(EXAMPLE)).policy.unwrap();
     model.store_policy("gold-2", 2, valid);
     acknowledge(&mut model, "10:02");
@@ -85,12 +87,12 @@ fn the_condition_ends_when_a_step_pages_somebody_again() {
     });
     model.run_until(at("10:05"));
     assert_eq!(pages(&model), ["10:04 on-call round 2"]);
-    assert!(!is_true(&model, "NobodyReachable"));
+    assert!(is_true(&model, "Delivered"));
 }
 
 #[test]
 fn one_step_that_reaches_somebody_is_enough_to_leave_the_condition_out() {
     let mut model = empty(&["bob", "carol"]);
     model.run_until(at("12:00"));
-    assert!(condition(&model, "NobodyReachable").is_none());
+    assert!(condition(&model, "Delivered").is_none());
 }
