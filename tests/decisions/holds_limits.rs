@@ -35,6 +35,16 @@ fn on_a_ticket_nobody_answered_a_hold_must_end_within_4_h_of_when_it_was_first_s
 }
 
 #[test]
+fn a_hold_that_ends_exactly_4_h_after_it_was_first_seen_counts() {
+    let mut model = example();
+    let reason = HoldReason::AwaitingVendor;
+    hold(&mut model, "10:07", "vendor", reason, Some("14:07"));
+    model.run_until(at("10:16"));
+    assert_eq!(standing(&model, "HoldInvalid"), None);
+    assert_eq!(state(&model), EscalationState::Held);
+}
+
+#[test]
 fn editing_a_hold_does_not_keep_an_unanswered_ticket_quiet_for_longer() {
     let mut model = example();
     hold(
