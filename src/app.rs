@@ -1,6 +1,7 @@
 //! Wiring and supervision: start order, shutdown, and that any task that ends, ends the process with a reason.
 
 mod args;
+mod intake;
 mod supervisor;
 mod wiring;
 
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-pub use args::{Cli, Command, RunArgs};
+pub use args::{Cli, Command, IntakeArgs, ObjectName, RunArgs};
 pub use supervisor::Supervisor;
 
 use crate::clock::{Now, OperatorClock};
@@ -40,6 +41,7 @@ const LAST_WORDS: Duration = Duration::from_secs(4);
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => operator(*args).await,
+        Command::Intake(args) => intake::run(args).await,
         Command::Crds => {
             print!("{}", crate::api::crd::yaml());
             Ok(())

@@ -9,6 +9,8 @@ pub mod connectors;
 pub mod controller;
 pub mod document;
 pub mod domain;
+pub mod intake;
+pub mod links;
 pub mod metrics;
 pub mod outbox;
 pub mod serve;

@@ -1,4 +1,4 @@
-//! `firebell run | crds`: read the command line, start the log, call the application.
+//! `firebell run | intake | crds`: read the command line, start the log, call the application.
 
 use std::process::ExitCode;
 

@@ -115,6 +115,14 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        let new = Self::unregistered();
+        new.register();
+        new
+    }
+}
+
+impl Metrics {
+    fn unregistered() -> Self {
         let lateness = || {
             Histogram::new([
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -139,15 +147,25 @@ impl Default for Metrics {
             overlapping: Gauge::default(),
         };
         new.leader.set(1);
-        new.register();
         new
     }
-}
 
-impl Metrics {
+    /// Those of a process that handles no tickets itself, such as the intake: clock, watches, Events.
+    pub fn of_client() -> Self {
+        let new = Self::unregistered();
+        new.register_health();
+        new
+    }
+
+    /// Adds what another room counts.
+    pub fn also(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock());
+    }
+
     fn register(&self) {
         self.register_work();
         self.register_health();
+        self.register_leadership();
     }
 
     fn register_work(&self) {
@@ -221,6 +239,10 @@ impl Metrics {
             "Since the most silent ticket watch showed life",
             self.watch_silence.clone(),
         );
+    }
+
+    fn register_leadership(&self) {
+        let mut to = self.registry.lock();
         to.register(
             "leader",
             "1 = this replica decides and sends",

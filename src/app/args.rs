@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
@@ -40,6 +41,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(Box<RunArgs>),
+    /// Run the alert intake: alerts of other tools become tickets.
+    Intake(IntakeArgs),
     /// Print the custom resource definitions as YAML.
     Crds,
 }
@@ -100,6 +103,47 @@ fn lease_duration(text: &str) -> Result<std::time::Duration, String> {
     let fits = millis % 1000 == 0 && (2000..=60_000).contains(&millis);
     fits.then(|| std::time::Duration::from_millis(millis))
         .ok_or_else(wrong)
+}
+
+/// How the alert intake runs.
+#[derive(Debug, Args)]
+pub struct IntakeArgs {
+    /// Address of the ways in, and of /livez, /readyz and /metrics.
+    #[arg(long, env = "FIREBELL_ADDR", default_value = "0.0.0.0:8081")]
+    pub addr: SocketAddr,
+    /// The `ConfigMap` with the configuration in its key "intake.yaml".
+    #[arg(long, env = "FIREBELL_CONFIG_MAP", value_name = "NAMESPACE/NAME")]
+    pub config_map: ObjectName,
+    /// Secret with the tokens and signing keys.
+    #[arg(long, env = "FIREBELL_TOKEN_SECRET", value_name = "NAMESPACE/NAME")]
+    pub token_secret: ObjectName,
+}
+
+/// Namespace and name of an object, as flags give it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl FromStr for ObjectName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name))
+                if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+            {
+                Ok(Self {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                })
+            }
+            Some(_) | None => Err("must be NAMESPACE/NAME".to_owned()),
+        }
+    }
 }
 
 impl RunArgs {
@@ -167,6 +211,35 @@ mod tests {
                 .is_empty(),
             "all is all"
         );
+    }
+
+    #[test]
+    fn the_intake_is_told_its_objects_by_namespace_and_name() {
+        let intake = |object: &str| {
+            let args = [
+                "firebell",
+                "intake",
+                "--config-map",
+                object,
+                "--token-secret",
+                "a/b",
+            ];
+            Cli::try_parse_from(args)
+        };
+        let Command::Intake(args) = intake("firebell/intake").unwrap().command else {
+            panic!("`intake` was given")
+        };
+        assert_eq!(
+            (
+                args.config_map.namespace.as_str(),
+                args.config_map.name.as_str()
+            ),
+            ("firebell", "intake")
+        );
+        for wrong in ["intake", "/intake", "a/", "a/b/c"] {
+            let error = intake(wrong).unwrap_err().to_string();
+            assert!(error.contains("must be NAMESPACE/NAME"), "{error}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::domain::delivery::hex32;
 use crate::domain::next::Transition;
 use crate::metrics::Metrics;
 
-/// Who reports.
+/// Who reports, unless another process says so.
 const CONTROLLER: &str = "firebell.dev/operator";
 /// Longest note in bytes.
 const NOTE_MOST: usize = 1024;
@@ -42,6 +42,7 @@ const TRIES: u32 = 4;
 pub struct Events {
     queue: mpsc::Sender<Event>,
     instance: Arc<str>,
+    controller: &'static str,
     metrics: Metrics,
 }
 
@@ -58,10 +59,17 @@ impl Events {
             Self {
                 queue,
                 instance: cut(instance, WORD_MOST).into(),
+                controller: CONTROLLER,
                 metrics,
             },
             receiver,
         )
+    }
+
+    /// The same, reported by another process than the operator.
+    #[must_use]
+    pub fn reported_by(self, controller: &'static str) -> Self {
+        Self { controller, ..self }
     }
 
     /// Hands in what happened at `time`, in this order. Never waits: a full queue drops and counts.
@@ -74,7 +82,8 @@ impl Events {
     ) {
         let mut at = time;
         for transition in transitions {
-            let event = event(about, related, transition, at, &self.instance);
+            let mut event = event(about, related, transition, at, &self.instance);
+            event.reporting_controller = Some(self.controller.to_owned());
             if self.queue.try_send(event).is_err() {
                 self.metrics.event_dropped();
             }
@@ -163,7 +172,6 @@ fn event(
         note: Some(cut(&transition.note, NOTE_MOST).to_owned()),
         regarding: Some(about.clone()),
         related: related.cloned(),
-        reporting_controller: Some(CONTROLLER.to_owned()),
         reporting_instance: Some(instance.to_owned()),
         ..Event::default()
     }

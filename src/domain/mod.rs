@@ -2,6 +2,7 @@
 //!
 //! `decide` is the only door; `draft` says in which order the rooms are asked.
 
+pub mod alert;
 pub mod audience;
 pub mod calendar;
 pub mod decide;

@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod controlplane;
 mod eventually;
 pub mod extremes;
+pub mod intake;
 pub mod model;
 pub mod operator;
 pub mod process;

@@ -9,6 +9,7 @@
     reason = "only tests stand on it, and a test ends where it fails"
 )]
 
+mod intake;
 mod objects;
 mod waits;
 
@@ -23,6 +24,8 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+pub use intake::{GRAFANA, INTAKE_ROLE, LINK, PAGERDUTY, TOKEN};
 
 use super::controlplane::{ControlPlane, namespace, shared};
 use super::operator::{Operator, Options, built_binary};

@@ -1,0 +1,271 @@
+//! Who may speak to the intake: tokens and signing keys from one Secret, read again each minute and whenever a token is
+//! not known, compared in constant time.
+//!
+//! Keys of the Secret: `token` and, while rotating, `previousToken`; `grafanaSecret`, `webhookSecret` (PagerDuty's
+//! webhooks) and `linkKey` where those ways are used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::RwLock;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
+
+/// How often the Secret is read again.
+const REFRESH: Duration = Duration::from_mins(1);
+/// Shortest token that is taken: a shorter one is no secret.
+const TOKEN_LEAST: usize = 16;
+
+/// What one reading of the Secret gave.
+#[derive(Debug, Default)]
+struct Keys {
+    tokens: Vec<[u8; 32]>,
+    grafana: Option<SecretString>,
+    pagerduty: Option<SecretString>,
+    link: Option<SecretString>,
+}
+
+/// A key that signs what others send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// Grafana's webhooks.
+    Grafana,
+    /// PagerDuty's webhooks.
+    PagerDuty,
+    /// Our own links.
+    Link,
+}
+
+/// The keys in force.
+pub struct Keyring {
+    secrets: Arc<dyn SecretSource>,
+    namespace: String,
+    name: String,
+    known: RwLock<Option<Arc<Keys>>>,
+}
+
+impl Keyring {
+    /// The keys in the Secret `name`; nothing is read yet. `secrets` should bear being asked at each wrong token.
+    pub fn new(secrets: Arc<dyn SecretSource>, namespace: &str, name: &str) -> Self {
+        Self {
+            secrets,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            known: RwLock::default(),
+        }
+    }
+
+    /// Reads the Secret for ever.
+    pub async fn keep_fresh(&self, mut told: impl FnMut(Result<(), String>)) {
+        let mut pause;
+        loop {
+            let read = self.read().await;
+            pause = if read.is_ok() {
+                REFRESH
+            } else {
+                Duration::from_secs(2)
+            };
+            told(read.map(|_| ()).map_err(|error| error.to_string()));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn read(&self) -> Result<Arc<Keys>, SecretError> {
+        let secret = self.secrets.get(&self.namespace, &self.name).await?;
+        let keys = Arc::new(Keys::of(&secret)?);
+        *self.known.write() = Some(keys.clone());
+        Ok(keys)
+    }
+
+    async fn keys(&self) -> Result<Arc<Keys>, SecretError> {
+        let known = self.known.read().clone();
+        match known {
+            Some(known) => Ok(known),
+            None => self.read().await,
+        }
+    }
+
+    /// Whether a token is one of those in force; an error = the Secret cannot be read, so nobody knows.
+    pub async fn admits(&self, token: &str) -> Result<bool, SecretError> {
+        if self.keys().await?.admits(token) {
+            return Ok(true);
+        }
+        Ok(self.read().await?.admits(token))
+    }
+
+    /// Whether `signature` (hex) is the HMAC-SHA256 of `text` under a key; `None` = the Secret has no such key.
+    pub async fn signed(
+        &self,
+        signer: Signer,
+        text: &[&[u8]],
+        signatures: &[&str],
+    ) -> Result<Option<bool>, SecretError> {
+        if self.keys().await?.signed(signer, text, signatures) == Some(true) {
+            return Ok(Some(true));
+        }
+        Ok(self.read().await?.signed(signer, text, signatures))
+    }
+
+    /// The key of links, if there is one.
+    pub async fn link(&self) -> Result<Option<SecretString>, SecretError> {
+        Ok(self.keys().await?.link.clone())
+    }
+}
+
+impl Keys {
+    fn of(secret: &SecretValues) -> Result<Self, SecretError> {
+        let mut tokens = Vec::new();
+        for key in ["token", "previousToken"] {
+            let Some(token) = secret.get(key)? else {
+                continue;
+            };
+            if token.expose_secret().len() < TOKEN_LEAST {
+                tracing::warn!(
+                    key,
+                    "a token of the intake's Secret must be at least {TOKEN_LEAST} characters long; it is not taken"
+                );
+            } else {
+                tokens.push(digest(token.expose_secret()));
+            }
+        }
+        Ok(Self {
+            tokens,
+            grafana: secret.get("grafanaSecret")?.cloned(),
+            pagerduty: secret.get("webhookSecret")?.cloned(),
+            link: secret.get("linkKey")?.cloned(),
+        })
+    }
+
+    fn admits(&self, token: &str) -> bool {
+        let given = digest(token);
+        // Every token is compared, so that the time does not tell which one was close.
+        let all = self.tokens.iter().map(|known| known.ct_eq(&given));
+        all.fold(Choice::from(0), |sum, same| sum | same).into()
+    }
+
+    fn signed(&self, signer: Signer, text: &[&[u8]], signatures: &[&str]) -> Option<bool> {
+        let key = match signer {
+            Signer::Grafana => &self.grafana,
+            Signer::PagerDuty => &self.pagerduty,
+            Signer::Link => &self.link,
+        };
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(key.as_ref()?.expose_secret().as_bytes()).ok()?;
+        for part in text {
+            mac.update(part);
+        }
+        let wanted = mac.finalize().into_bytes();
+        let matches = |signature: &&str| {
+            let given = unhex(signature.trim());
+            given.is_some_and(|given| bool::from(given.as_slice().ct_eq(wanted.as_slice())))
+        };
+        Some(signatures.iter().any(matches))
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Bytes of hex digits; `None` for anything else.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    let bytes = digits.chunks_exact(2);
+    Some(bytes.map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+
+    use super::{Keyring, Signer};
+    use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
+
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<(String, String)>>);
+
+    #[async_trait]
+    impl SecretSource for Fake {
+        async fn get(&self, _: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+            let all = self.0.lock().clone().into_iter();
+            if all.len() == 0 {
+                return Err(SecretError::Missing { name: name.into() });
+            }
+            let bytes = all.map(|(key, value)| (key, value.into_bytes()));
+            Ok(Arc::new(SecretValues::new(name, bytes)))
+        }
+    }
+
+    fn ring(keys: &[(&str, &str)]) -> (Keyring, Arc<Fake>) {
+        let fake = Arc::new(Fake::default());
+        set(&fake, keys);
+        (Keyring::new(fake.clone(), "firebell", "intake"), fake)
+    }
+
+    fn set(fake: &Fake, keys: &[(&str, &str)]) {
+        let keys = keys.iter();
+        *fake.0.lock() = keys.map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    }
+
+    const OLD: &str = "old-token-000000000";
+    const NEW: &str = "new-token-000000000";
+
+    #[tokio::test]
+    async fn two_tokens_count_while_rotating_and_an_unknown_one_is_looked_up_again() {
+        let (ring, fake) = ring(&[("token", OLD)]);
+        assert!(ring.admits(OLD).await.unwrap());
+        assert!(!ring.admits(NEW).await.unwrap());
+        set(&fake, &[("token", NEW), ("previousToken", OLD)]);
+        assert!(ring.admits(NEW).await.unwrap());
+        assert!(ring.admits(OLD).await.unwrap());
+        for wrong in ["", "new-token-00000000", "new-token-0000000000"] {
+            assert!(!ring.admits(wrong).await.unwrap(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_secret_cannot_be_read_nobody_is_told_that_a_token_is_wrong() {
+        let (ring, fake) = ring(&[]);
+        assert!(ring.admits(OLD).await.is_err());
+        set(&fake, &[("token", OLD)]);
+        assert!(ring.admits(OLD).await.unwrap());
+        set(&fake, &[]);
+        assert!(ring.admits(OLD).await.unwrap(), "what is known stays known");
+        assert!(ring.admits(NEW).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_short_or_empty_token_opens_nothing() {
+        let (ring, _) = ring(&[("token", "short"), ("previousToken", "")]);
+        assert!(!ring.admits("short").await.unwrap());
+        assert!(!ring.admits("").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_signature_is_the_hmac_under_the_key_of_its_signer() {
+        let (ring, _) = ring(&[("token", OLD), ("grafanaSecret", "key")]);
+        // HMAC-SHA256 of this text under "key", as RFC and reference tools give it.
+        let good = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
+        let text: [&[u8]; 2] = [b"The quick brown fox ", b"jumps over the lazy dog"];
+        let check = async |signer, signature: &str| {
+            let signed = ring.signed(signer, &text, &[signature]).await;
+            signed.unwrap()
+        };
+        assert_eq!(check(Signer::Grafana, good).await, Some(true));
+        for bad in ["", "f7", "zz", &good[2..], &good.replace('f', "e")] {
+            assert_eq!(check(Signer::Grafana, bad).await, Some(false), "{bad}");
+        }
+        assert_eq!(check(Signer::PagerDuty, good).await, None);
+    }
+}

@@ -1,0 +1,197 @@
+//! PagerDuty's V3 webhooks: what people press there counts here. An incident that a person acknowledged or resolved
+//! there acknowledges the ticket whose page opened it.
+//!
+//! The incident's key is the one Firebell paged with; it begins with the ticket's uid.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use kube::api::ListParams;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Intake;
+use super::alert::Way;
+use super::answer::Answer;
+use super::keys::Signer;
+use super::receive::{Refusal, body};
+use crate::api::Via;
+use crate::controller::client::call;
+use crate::controller::error::CallError;
+use crate::domain::alert::Hearing;
+use crate::domain::delivery::hex32;
+
+/// Objects per page while a ticket is looked for by its uid.
+const PAGE: u32 = 500;
+/// Characters of a uid.
+const UID: usize = 36;
+
+#[derive(Debug, Deserialize)]
+struct Webhook {
+    event: Event,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(default)]
+    id: String,
+    #[serde(rename = "event_type")]
+    kind: String,
+    agent: Option<Agent>,
+    #[serde(default)]
+    data: Incident,
+}
+
+#[derive(Debug, Deserialize)]
+struct Agent {
+    #[serde(default)]
+    summary: String,
+    #[serde(default)]
+    r#type: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Incident {
+    incident_key: Option<String>,
+}
+
+/// Takes one webhook.
+pub(super) async fn receive(intake: &Intake, request: Request) -> Result<Response, Refusal> {
+    let (head, incoming) = request.into_parts();
+    let given = head.headers.get("x-pagerduty-signature");
+    let given = given
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let signatures: Vec<&str> = given
+        .split(',')
+        .filter_map(|one| one.trim().strip_prefix("v1="))
+        .collect();
+    let bytes = body(&head.headers, incoming).await?;
+    let refuse = |message: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
+    match intake
+        .keys
+        .signed(Signer::PagerDuty, &[&bytes], &signatures)
+        .await
+    {
+        Ok(Some(true)) => {}
+        Ok(Some(false)) => {
+            return refuse("the signature does not fit `webhookSecret` of the intake's Secret");
+        }
+        Ok(None) => {
+            return refuse(
+                "the intake's Secret must have the key `webhookSecret` for PagerDuty's webhooks",
+            );
+        }
+        Err(error) => {
+            let message = format!("signatures cannot be checked now: {error}");
+            return Err(Refusal::later(message));
+        }
+    }
+    let webhook: Webhook = serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body must be a V3 webhook of PagerDuty: {error}");
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    })?;
+    let message = take(intake, webhook.event).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"message": message}))).into_response())
+}
+
+async fn take(intake: &Intake, event: Event) -> Result<String, Refusal> {
+    if !["incident.acknowledged", "incident.resolved"].contains(&event.kind.as_str()) {
+        return Ok("nothing to do for this kind of event".to_owned());
+    }
+    // What Firebell's own events did there is no answer of a person.
+    let person = event.agent.filter(|agent| agent.r#type == "user_reference");
+    let Some(person) = person.filter(|agent| !agent.summary.trim().is_empty()) else {
+        return Ok("nothing to do: no person did it".to_owned());
+    };
+    let key = event.data.incident_key.unwrap_or_default();
+    let Some(uid) = uid_of(&key) else {
+        return Ok("nothing to do: the incident was not opened by Firebell".to_owned());
+    };
+    let failed = |error: CallError| Refusal::later(error.to_string());
+    let Some((namespace, name)) = find(intake, uid).await.map_err(failed)? else {
+        return Ok("nothing to do: there is no such ticket".to_owned());
+    };
+    let answer = Answer {
+        by: person.summary,
+        via: Via::PagerDuty,
+        token: format!("pagerduty-{}", hex32(event.id.as_bytes())),
+        offered: None,
+    };
+    let way = Way::PagerDutyWebhook;
+    let heard = intake
+        .desk
+        .acknowledge(way, &namespace, &name, Some(uid), &answer)
+        .await;
+    Ok(match heard.map_err(failed)? {
+        Some((Hearing::Heard, _)) => "acknowledged".to_owned(),
+        Some((Hearing::Acknowledged { by }, _)) => format!("already acknowledged by {by}"),
+        Some((Hearing::Resolved | Hearing::Closed | Hearing::Spent, _)) | None => {
+            "nothing to do: nobody waits for an acknowledgement".to_owned()
+        }
+    })
+}
+
+/// The uid at the beginning of a key that Firebell made.
+fn uid_of(key: &str) -> Option<&str> {
+    let uid = key.get(..UID)?;
+    let fits = uid.bytes().enumerate().all(|(at, byte)| {
+        if [8, 13, 18, 23].contains(&at) {
+            byte == b'-'
+        } else {
+            byte.is_ascii_hexdigit()
+        }
+    });
+    fits.then_some(uid)
+}
+
+/// Looks for the ticket with a uid in the allowed namespaces; metadata only.
+async fn find(intake: &Intake, uid: &str) -> Result<Option<(String, String)>, CallError> {
+    let settings = intake.settings.get();
+    for namespace in settings.iter().flat_map(|settings| settings.namespaces()) {
+        let api = intake.desk.tickets(namespace);
+        let mut params = ListParams::default().limit(PAGE);
+        loop {
+            let page = call("list tickets", api.list_metadata(&params)).await?;
+            let found = page
+                .items
+                .iter()
+                .find(|one| one.metadata.uid.as_deref() == Some(uid));
+            if let Some(name) = found.and_then(|one| one.metadata.name.clone()) {
+                return Ok(Some((namespace.clone(), name)));
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uid_of;
+
+    #[test]
+    fn only_keys_that_begin_with_a_uid_are_ours() {
+        let uid = "0b7c8a52-6c1f-4bb4-9a60-0d1c5a2f3e44";
+        for key in [
+            uid.to_owned(),
+            format!("{uid}/1/on-call"),
+            format!("{uid}-x"),
+        ] {
+            assert_eq!(uid_of(&key), Some(uid), "{key}");
+        }
+        for key in [
+            "",
+            "d3640fbd41094207a1c11e58e46b1662",
+            &uid[1..],
+            "ä".repeat(40).as_str(),
+        ] {
+            assert_eq!(uid_of(key), None, "{key}");
+        }
+    }
+}
