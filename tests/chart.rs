@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+#[path = "chart/intake.rs"]
+mod intake;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

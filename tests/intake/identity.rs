@@ -129,7 +129,9 @@ async fn a_refire_reopens_the_ticket_and_what_people_judged_stays() {
         "Signalled"
     );
     let status = stage
-        .until(&name, "it is reopened", |status| status.reopen_count == Some(1))
+        .until(&name, "it is reopened", |status| {
+            status.reopen_count == Some(1)
+        })
         .await;
     assert_eq!(
         status.severity,

@@ -46,3 +46,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   resources: [controllerrevisions]
   verbs: [get, list, watch, create, delete]
 {{- end -}}
+
+{{- /* The intake's pods are none of the operator's: another name. */ -}}
+{{- define "firebell.intakeSelector" -}}
+app.kubernetes.io/name: firebell-intake
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "firebell.intakeLabels" -}}
+{{ include "firebell.intakeSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}

@@ -1,0 +1,173 @@
+//! The intake's part of the chart: its arguments, its account, its configuration.
+
+use std::collections::BTreeSet;
+
+use clap::Parser;
+use firebell::app::{Cli, Command};
+use firebell::intake::settings::Settings;
+use firebell::testkit::stage::{INTAKE_ROLE, Stage};
+use serde_json::{Value, json};
+
+use super::{apply, rendered, rights};
+
+const ON: &str =
+    "intake.enabled=true,intake.secretName=keys,intake.config.severities.page=Critical";
+
+async fn objects(stage: &Stage<'_>, config: &str) -> Vec<Value> {
+    let only = [
+        "--show-only",
+        "templates/intake.yaml",
+        "--set",
+        ON,
+        "--set",
+        config,
+    ];
+    let text = rendered(stage, &only).await.unwrap();
+    text.split("\n---")
+        .map(|document| serde_saphyr::from_str::<Value>(document).unwrap())
+        .collect()
+}
+
+fn of_kind<'o>(objects: &'o [Value], kind: &'o str) -> impl Iterator<Item = &'o Value> {
+    objects.iter().filter(move |object| object["kind"] == kind)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_every_test_runs_the_intake_with_is_the_very_role_of_the_chart() {
+    let stage = Stage::set("chart").await;
+    let config = format!("intake.config.defaultNamespace={}", stage.namespace);
+    let objects = objects(&stage, &config).await;
+    let of_chart: BTreeSet<_> = of_kind(&objects, "Role").flat_map(rights).collect();
+    let of_tests: Value = serde_saphyr::from_str(INTAKE_ROLE).unwrap();
+    assert_eq!(rights(&of_tests), of_chart);
+    for role in of_kind(&objects, "Role") {
+        for rule in role["rules"].as_array().unwrap() {
+            let resources = rule["resources"].to_string();
+            let own = resources.contains("secrets") || resources.contains("configmaps");
+            assert_eq!(
+                own,
+                rule["resourceNames"].is_array(),
+                "Secrets and ConfigMaps by name only: {rule}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_has_rights_in_the_namespaces_of_its_configuration_and_nowhere_else() {
+    let stage = Stage::set("chart").await;
+    let shop = Stage::set("shop").await.namespace;
+    let config =
+        format!("intake.config.allowedNamespaces={{{shop}}},intake.config.namespaceLabel=team");
+    let all = rendered(&stage, &["--set", ON, "--set", &config])
+        .await
+        .unwrap();
+    apply(&stage, all).await;
+    let account = format!(
+        "system:serviceaccount:{}:bell-firebell-intake",
+        stage.namespace
+    );
+    let may = async |verb: &str, resource: &str, namespace: &str| {
+        stage.may(&account, verb, resource, namespace).await
+    };
+    firebell::testkit::eventually(
+        "the rights count",
+        firebell::testkit::stage::LIMIT,
+        async || {
+            may("create", "firebell.dev/tickets", &shop)
+                .await
+                .then_some(())
+        },
+    )
+    .await
+    .unwrap();
+    for (verb, resource) in [
+        ("delete", "firebell.dev/tickets"),
+        ("update", "firebell.dev/tickets"),
+        ("patch", "firebell.dev/tickets/status"),
+        ("get", "/secrets"),
+        ("list", "/secrets"),
+        ("get", "firebell.dev/escalationpolicies"),
+        ("get", "/configmaps"),
+    ] {
+        assert!(!may(verb, resource, &shop).await, "{verb} {resource}");
+    }
+    assert!(!may("create", "firebell.dev/tickets", &stage.namespace).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_arguments_and_its_configuration_are_those_that_the_program_takes() {
+    let stage = Stage::set("chart").await;
+    let objects = objects(&stage, "intake.config.defaultNamespace=shop").await;
+    let deployment = of_kind(&objects, "Deployment").next().unwrap();
+    let given = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
+    let Command::Intake(intake) = taken.command else {
+        panic!("the pod should run the intake")
+    };
+    assert_eq!(intake.config_map.name, "bell-firebell-intake");
+    assert_eq!(
+        (intake.token_secret.namespace, intake.token_secret.name),
+        (stage.namespace.clone(), "keys".into())
+    );
+    let text = of_kind(&objects, "ConfigMap").next().unwrap()["data"]["intake.yaml"]
+        .as_str()
+        .unwrap();
+    let settings = Settings::parse(text).unwrap();
+    assert_eq!(settings.namespaces().iter().collect::<Vec<_>>(), ["shop"]);
+    let service = of_kind(&objects, "Service").next().unwrap();
+    assert_eq!(
+        service["spec"]["selector"],
+        deployment["spec"]["selector"]["matchLabels"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_secret_or_a_namespace_it_is_not_installed() {
+    let stage = Stage::set("chart").await;
+    for (values, word) in [
+        ("intake.enabled=true", "intake.secretName"),
+        (ON, "intake.config must have"),
+        ("intake.config.severity=x", "severity"),
+    ] {
+        let refusal = rendered(&stage, &["--set", values]).await.unwrap_err();
+        assert!(refusal.contains(word), "{values}: {refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_pod_is_taken_where_pods_are_restricted() {
+    let stage = Stage::set("chart").await;
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    stage
+        .plane
+        .kubectl(["label", "namespace", &stage.namespace, label])
+        .run()
+        .await
+        .unwrap();
+    let config = format!("intake.config.defaultNamespace={}", stage.namespace);
+    let objects = objects(&stage, &config).await;
+    let account = of_kind(&objects, "ServiceAccount").next().unwrap();
+    stage.apply(&account.to_string()).await;
+    let template = &of_kind(&objects, "Deployment").next().unwrap()["spec"]["template"];
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
+    pod["metadata"]["name"] = "intake".into();
+    let create = [
+        "-n",
+        &stage.namespace,
+        "create",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+    ];
+    let said = stage
+        .plane
+        .kubectl(create)
+        .input(pod.to_string())
+        .run()
+        .await
+        .unwrap();
+    assert!(said.contains("pod/intake created"), "{said}");
+}
