@@ -10,8 +10,9 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: controlplane
-controlplane: ## Build the pinned control plane for tests and demo into the user's cache (first time: about 10 minutes)
+controlplane: ## Build the pinned control plane and Alertmanager for tests and demo into the user's cache (first time: about 10 minutes)
 	@./tests/controlplane/build.sh >/dev/null
+	@./tests/controlplane/alertmanager/build.sh >/dev/null
 
 .PHONY: build
 build: ## Build the release binaries

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "intake/alertmanager.rs"]
+mod alertmanager;
 #[path = "intake/configuration.rs"]
 mod configuration;
+#[path = "intake/examples.rs"]
+mod examples;
 #[path = "intake/faults.rs"]
 mod faults;
 #[path = "intake/identity.rs"]

@@ -12,7 +12,7 @@ use super::args::IntakeArgs;
 use super::supervisor::Supervisor;
 use super::{stop_signal, until, wiring};
 use crate::clock::OperatorClock;
-use crate::connectors::secret::{BriefSecrets, ClusterSecrets};
+use crate::connectors::secret::ClusterSecrets;
 use crate::controller::client::{Ear, client};
 use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
@@ -67,7 +67,7 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
         IntakeMetrics::within(&metrics),
         watched.clone(),
     ));
-    let secrets = Arc::new(BriefSecrets::new(ClusterSecrets::new(client.clone())));
+    let secrets = Arc::new(ClusterSecrets::new(client.clone()));
     let secret = &args.token_secret;
     let intake = Arc::new(Intake {
         desk: desk.clone(),

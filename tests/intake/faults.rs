@@ -1,8 +1,6 @@
 //! Whatever dies meanwhile: 202 means that it is stored, everything else means that it has to come again, and nothing
 //! that comes again becomes a second ticket.
 
-use std::time::Duration;
-
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
 use firebell::testkit::stage::{LIMIT, Stage, TOKEN};
@@ -78,6 +76,6 @@ async fn a_connection_that_sends_no_head_is_closed_and_keeps_nobody_out() {
         .await;
     assert_eq!(answer.unwrap().status, 202);
     let mut left = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(60), slow.read_to_end(&mut left)).await;
+    let ended = tokio::time::timeout(LIMIT, slow.read_to_end(&mut left)).await;
     assert!(ended.is_ok(), "the connection must be closed");
 }

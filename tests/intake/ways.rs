@@ -1,5 +1,7 @@
 //! Each way in on the wire: what becomes a ticket, what is answered, who is let in.
 
+use std::fmt::Write;
+
 use firebell::api::{Severity, SignalState, Via};
 use firebell::testkit::intake::Answer;
 use firebell::testkit::stage::{GRAFANA, Stage, TOKEN};
@@ -18,9 +20,14 @@ fn results(answer: &Answer) -> Vec<String> {
 
 fn hex(key: &str, parts: &[&str]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    parts.iter().for_each(|part| mac.update(part.as_bytes()));
-    let bytes = mac.finalize().into_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    for part in parts {
+        mac.update(part.as_bytes());
+    }
+    let mut hex = String::new();
+    for byte in mac.finalize().into_bytes() {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }
 
 #[tokio::test]
