@@ -14,6 +14,10 @@ controlplane: ## Build the pinned control plane and Alertmanager for tests and d
 	@./tests/controlplane/build.sh >/dev/null
 	@./tests/controlplane/alertmanager/build.sh >/dev/null
 
+.PHONY: chromium
+chromium: ## Make sure that a Chromium is there for the tests of pages
+	@./tests/chromium.sh
+
 .PHONY: build
 build: ## Build the release binaries
 	$(CARGO) build --locked --release --bins
@@ -29,7 +33,7 @@ lint: ## Check format, lints and documentation; warnings fail
 
 # Benches are compiled by `lint`, not run here: a measurement is no test.
 .PHONY: test
-test: controlplane lint ## Check everything, on a real control plane too
+test: controlplane chromium lint ## Check everything, on a real control plane too
 	@echo "==> tests, on the control plane in $$(./tests/controlplane/build.sh --print-folder)"
 	$(CARGO) test $(FLAGS) --lib --bins --tests --no-fail-fast
 	$(CARGO) test $(FLAGS) --doc

@@ -4,13 +4,17 @@
 
 #![allow(clippy::print_stdout, reason = "a demo prints")]
 
+mod alert;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use firebell::testkit::controlplane::{ControlPlane, Options};
+use firebell::testkit::intake::Intake;
 use firebell::testkit::operator::{self, Operator, built_binary};
 use firebell::testkit::receiver::{Received, Receiver};
 use firebell::testkit::{crypto, eventually};
+use serde_json::Value;
 
 /// The signing key of this run's throwaway Secret.
 const KEY: &str = "whsec_ZmlyZWJlbGwtZGVtby1zaWduaW5nLWtleS0wMDE=";
@@ -30,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     println!("{}", kubectl(&plane, &["version"]).await?);
     let receiver = Receiver::start().await?;
 
-    heading("Firebell: its CRDs, then `firebell run`");
+    heading("Firebell: its CRDs, then `firebell intake` and `firebell run`");
     kubectl(&plane, &["apply", "--server-side", "-f", "crds/"]).await?;
     kubectl(
         &plane,
@@ -46,14 +50,15 @@ async fn main() -> anyhow::Result<()> {
         ],
     )
     .await?;
-    let mut operator = start(&plane)?;
+    let intake = alert::start(&plane).await?;
+    let mut operator = start(&plane, alert::links(&intake))?;
     operator
         .ready(LIMIT)
         .await
         .with_context(|| operator.log())?;
-    let told = story(&plane, &receiver).await;
+    let told = stories(&plane, &receiver, &intake).await;
     if told.is_err() {
-        println!("{}", operator.log());
+        println!("{}{}", operator.log(), intake.log());
     }
     told?;
     if keep {
@@ -71,16 +76,22 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(plane: &ControlPlane) -> anyhow::Result<Operator> {
+fn start(plane: &ControlPlane, flags: Vec<String>) -> anyhow::Result<Operator> {
     let options = operator::Options {
         binary: built_binary("firebell")
             .context("no `firebell` beside this program; run `make demo`")?,
         kubeconfig: plane.kubeconfig_path().to_owned(),
         namespaces: vec![NAMESPACE.to_owned()],
-        flags: Vec::new(),
+        flags,
         log: plane.folder().join("operator.log"),
     };
     Ok(Operator::spawn(&options)?)
+}
+
+async fn stories(plane: &ControlPlane, receiver: &Receiver, intake: &Intake) -> anyhow::Result<()> {
+    story(plane, receiver).await?;
+    alert::story(plane, receiver, intake).await?;
+    check_pages(&receiver.pages())
 }
 
 async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> {
@@ -121,7 +132,7 @@ async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> 
             "`kubectl describe` does not tell of {reason}"
         );
     }
-    check_pages(&receiver.pages())
+    Ok(())
 }
 
 /// The ticket is answered, resolved and closed by facts.
@@ -190,7 +201,7 @@ fn check_pages(pages: &[Received]) -> anyhow::Result<()> {
         all == ids.len(),
         "a message came twice although nothing failed"
     );
-    println!("{all} messages received, every signature verified, none twice.");
+    println!("\n{all} messages received, every signature verified, none twice.");
     Ok(())
 }
 
@@ -210,6 +221,22 @@ async fn page(receiver: &Receiver, step: &str, people: usize) -> anyhow::Result<
         print_message(page)?;
     }
     Ok(())
+}
+
+/// Waits for a page whose body fits.
+async fn page_of(receiver: &Receiver, fits: impl Fn(&Value) -> bool) -> anyhow::Result<Received> {
+    let wanted = |page: &&Received| {
+        let body = page.json();
+        body.is_ok_and(|body| body["data"]["kind"] == "Page" && fits(&body))
+    };
+    let got = receiver
+        .wait_for(
+            |ledger| ledger.all().iter().any(|page| wanted(&page)),
+            LIMIT,
+        )
+        .await?;
+    let found = got.iter().find(wanted).cloned();
+    found.context("the page is gone")
 }
 
 fn of_kind<'r>(pages: &'r [Received], kind: &'r str) -> impl Iterator<Item = &'r Received> {

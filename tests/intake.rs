@@ -13,6 +13,8 @@ mod examples;
 mod faults;
 #[path = "intake/identity.rs"]
 mod identity;
+#[path = "intake/phone.rs"]
+mod phone;
 #[path = "intake/storms.rs"]
 mod storms;
 #[path = "intake/ways.rs"]

@@ -198,6 +198,7 @@ fn page(ticket: &str, address: &str) -> Delivery {
         retry_until: None,
         severity: Severity::High,
         incident: Incident::default(),
+        answered_by: None,
     }
 }
 

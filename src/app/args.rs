@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
+use url::Url;
 
 use crate::api::Duration;
 use crate::telemetry::LogFormat;
@@ -70,6 +71,22 @@ pub struct RunArgs {
     /// PEM file of certificate authorities to trust for receivers, besides the system's.
     #[arg(long, env = "FIREBELL_EXTRA_CA_FILE")]
     pub extra_ca_file: Option<PathBuf>,
+    /// Address of the intake as people's phones reach it: each page for a contact then carries a link for an answer.
+    #[arg(
+        long,
+        env = "FIREBELL_PUBLIC_URL",
+        requires = "link_key_secret",
+        value_name = "URL"
+    )]
+    pub public_url: Option<Url>,
+    /// Secret whose key "linkKey" signs these links; the intake verifies them with the same key of its own Secret.
+    #[arg(
+        long,
+        env = "FIREBELL_LINK_KEY_SECRET",
+        requires = "public_url",
+        value_name = "NAMESPACE/NAME"
+    )]
+    pub link_key_secret: Option<ObjectName>,
     /// How long a closed ticket stays editable before it is archived.
     #[arg(long, env = "FIREBELL_ARCHIVE_AFTER", default_value = "24h")]
     pub archive_after: Duration,

@@ -23,6 +23,7 @@ use crate::api::{EscalationPolicy, Ticket};
 use crate::clock::OperatorClock;
 use crate::connectors::Connectors;
 use crate::connectors::http::{HttpClient, HttpOptions};
+use crate::connectors::links::{Issuer, Linked};
 use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
 use crate::controller::client::scoped;
 use crate::controller::collection::{Collection, unused_in};
@@ -319,7 +320,8 @@ fn outbox(
         extra_ca_pem: args.extra_ca_file.as_ref().map(read).transpose()?,
     })?;
     let clock = Arc::new(base.clock.clone());
-    let connectors = Connectors::new(http, secrets, clock.clone());
+    let connectors = Connectors::new(http, secrets.clone(), clock.clone());
+    let connectors = Linked::new(connectors, issuer(args), secrets);
     let observer = Arc::new(Observed(base.metrics.clone()));
     let sender = FencedSender {
         inner: Arc::new(connectors),
@@ -332,6 +334,16 @@ fn outbox(
         observer,
         reports,
     ))
+}
+
+/// Where links for answers lead; `None` = pages carry none.
+fn issuer(args: &RunArgs) -> Option<Issuer> {
+    let secret = args.link_key_secret.as_ref()?;
+    Some(Issuer {
+        public_url: args.public_url.clone()?,
+        namespace: secret.namespace.clone(),
+        secret: secret.name.clone(),
+    })
 }
 
 /// Counts deliveries that have their result.

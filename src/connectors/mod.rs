@@ -21,6 +21,7 @@ use crate::domain::parcel::Parcel;
 pub mod address;
 mod email;
 pub mod http;
+pub mod links;
 mod msteams;
 mod pagerduty;
 mod render;

@@ -161,6 +161,7 @@ pub(super) fn delivery_of(name: &str, step: &str) -> Delivery {
         due: time(),
         retry_until: None,
         severity: Severity::High,
+        answered_by: None,
         incident: Incident {
             effect: Effect::Calls,
             keys: vec![format!("{uid}/1/{step}")],

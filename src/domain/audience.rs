@@ -207,6 +207,7 @@ mod tests {
             retry_until: None,
             severity: Severity::High,
             incident: Incident::default(),
+            answered_by: None,
         }
     }
 

@@ -68,6 +68,10 @@ pub fn make(draft: &Draft<'_>, parts: Parts) -> Delivery {
         .as_ref()
         .and_then(|next| next.time)
         .filter(|time| pages && *time > draft.now);
+    let answered_by = draft
+        .people()
+        .filter(|_| pages)
+        .and_then(|people| people.user_of(&target));
     let incident = incident::of(&message, &draft.status.deliveries);
     Delivery {
         id,
@@ -76,6 +80,7 @@ pub fn make(draft: &Draft<'_>, parts: Parts) -> Delivery {
         ways,
         message,
         incident,
+        answered_by,
         valid_while,
         due,
         retry_until,

@@ -187,6 +187,8 @@ pub struct Delivery {
     pub severity: Severity,
     /// What it means to services that keep incidents of their own.
     pub incident: Incident,
+    /// Of a page for a person: the user name an answer by its link is given in.
+    pub answered_by: Option<String>,
 }
 
 /// What is said, in the form of the webhook body of `api.md` section 6; other channels render from the same value.

@@ -44,6 +44,17 @@ impl Parcel {
         !self.others.is_empty()
     }
 
+    /// The same with some of its deliveries changed: `None` leaves one as it is.
+    #[must_use]
+    pub fn with(&self, change: impl Fn(&Delivery) -> Option<Delivery>) -> Self {
+        let changed =
+            |member: &Arc<Delivery>| change(member).map_or_else(|| member.clone(), Arc::new);
+        Self {
+            first: changed(&self.first),
+            others: self.others.iter().map(changed).collect(),
+        }
+    }
+
     /// The delivery's own id; of a bundle, the first 32 hex digits of SHA-256 over its members' sorted ids, joined by
     /// line breaks.
     pub fn id(&self) -> DeliveryId {

@@ -153,6 +153,12 @@ impl<'a> People<'a> {
             .map(|contact| contact.name.clone())
     }
 
+    /// The name in which a person who is paged answers: the contact's `user`, else the contact's own name.
+    pub fn user_of(&self, target: &Target) -> Option<String> {
+        let contact = self.contact_behind(target, None)?;
+        Some(contact.user.as_ref().unwrap_or(&contact.name).clone())
+    }
+
     fn contact_behind(&self, target: &Target, reporter: Option<&str>) -> Option<&'a Contact> {
         match target {
             Target::Contact(name) => self.contact(name),

@@ -21,6 +21,8 @@ use crate::domain::alert::{Hearing, hearing};
 use crate::domain::delivery::hex32;
 use crate::links::{Grant, LinkError};
 
+/// What an acknowledgement does.
+const STOPS: &str = "What waits for an acknowledgement stops.";
 const STYLE: &str = include_str!("page/style.css");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
@@ -63,14 +65,12 @@ pub(super) async fn press(intake: &Intake, link: &str) -> Response {
         .await;
     match heard {
         Ok(Some((Hearing::Heard, ticket))) => {
-            let text = format!(
-                "You have it, {}. Nobody else is called while you do.",
-                grant.by
-            );
+            let text = format!("You have it, {}. {STOPS}", grant.by);
             let words = [
                 heading("ok", "Acknowledged"),
                 paragraph(&text),
                 facts(&ticket),
+                about(&ticket),
             ];
             page(StatusCode::OK, "Acknowledged", &words.concat())
         }
@@ -122,8 +122,15 @@ fn token(link: &str) -> String {
 
 fn asking(grant: &Grant, ticket: &Ticket) -> String {
     let button = "<form method=\"post\"><button type=\"submit\">I am on it</button></form>";
-    let hint = format!("Acknowledges as {}. The escalation then stops.", grant.by);
-    [facts(ticket), button.to_owned(), small(&hint)].concat()
+    let hint = format!("Acknowledges as {}. {STOPS}", grant.by);
+    // The button before the description, so that nobody scrolls for it.
+    let parts = [
+        facts(ticket),
+        button.to_owned(),
+        small(&hint),
+        about(ticket),
+    ];
+    parts.concat()
 }
 
 fn said(grant: &Grant, ticket: &Ticket, heard: &Hearing) -> Response {
@@ -174,17 +181,14 @@ fn facts(ticket: &Ticket) -> String {
     let status = ticket.status.as_ref();
     let spec = &ticket.spec;
     let severity = status.and_then(|status| status.severity).or(spec.severity);
-    let phase = status.and_then(|status| status.phase);
     let severity = severity
         .map(|severity| format!("{severity:?}"))
         .unwrap_or_default();
-    let phase = phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
     let name = ticket.metadata.name.as_deref().unwrap_or_default();
     let namespace = ticket.metadata.namespace.as_deref().unwrap_or_default();
     let mut rows = String::new();
     for (label, value) in [
         ("Severity", severity.as_str()),
-        ("Phase", &phase),
         ("Service", spec.service.as_deref().unwrap_or_default()),
         ("Ticket", &format!("{namespace}/{name}")),
     ] {
@@ -194,16 +198,17 @@ fn facts(ticket: &Ticket) -> String {
             }
         }
     }
-    let about = spec
-        .description
-        .as_deref()
-        .map(|text| format!("<pre>{}</pre>", escape(text)));
     format!(
-        "<h2 class=\"{}\">{}</h2><dl>{rows}</dl>{}",
+        "<h2 class=\"{}\">{}</h2><dl>{rows}</dl>",
         escape(&severity.to_lowercase()),
-        escape(&spec.title),
-        about.unwrap_or_default()
+        escape(&spec.title)
     )
+}
+
+fn about(ticket: &Ticket) -> String {
+    let text = ticket.spec.description.as_deref();
+    text.map(|text| format!("<pre>{}</pre>", escape(text)))
+        .unwrap_or_default()
 }
 
 fn heading(class: &str, text: &str) -> String {
@@ -256,7 +261,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
 mod tests {
     use axum::http::StatusCode;
 
-    use super::{escape, facts, page};
+    use super::{about, escape, facts, page};
     use crate::api::Ticket;
 
     #[test]
@@ -264,7 +269,7 @@ mod tests {
         let mut ticket = Ticket::default();
         ticket.spec.title = "<script>alert('x')</script> \u{202e}abc".into();
         ticket.spec.description = Some("</pre><img src=x onerror=\"y\">\nnext & last".into());
-        let html = facts(&ticket);
+        let html = facts(&ticket) + &about(&ticket);
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{202e}'));
         assert!(html.contains("\nnext &amp; last"), "{html}");
         assert_eq!(escape("a\u{0}b"), "a b");

@@ -4,6 +4,7 @@
 pub mod alertmanager;
 pub mod audit;
 pub mod certificates;
+pub mod chromium;
 pub mod controlplane;
 mod eventually;
 pub mod extremes;

@@ -171,3 +171,39 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
         .unwrap();
     assert!(said.contains("pod/intake created"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_public_address_the_operator_signs_links_with_the_intakes_key() {
+    let stage = Stage::set("chart").await;
+    let shop = Stage::set("shop").await.namespace;
+    let values = format!(
+        "{ON},intake.config.defaultNamespace={shop},namespaces={{{shop}}},intake.publicURL=https://oncall.example.com"
+    );
+    let all = rendered(&stage, &["--set", &values]).await.unwrap();
+    let objects = all
+        .split("\n---")
+        .map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let objects: Vec<Value> = objects.collect();
+    let operator = of_kind(&objects, "Deployment")
+        .find(|one| one["metadata"]["name"] == "bell-firebell")
+        .unwrap();
+    let given = &operator["spec"]["template"]["spec"]["containers"][0]["args"];
+    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
+    let Command::Run(run) = taken.command else {
+        panic!("the pod should run the operator")
+    };
+    assert_eq!(
+        run.public_url.unwrap().as_str(),
+        "https://oncall.example.com/"
+    );
+    let secret = run.link_key_secret.unwrap();
+    assert_eq!(
+        (secret.namespace, secret.name),
+        (stage.namespace.clone(), "keys".into())
+    );
+    let may_read = of_kind(&objects, "Role")
+        .find(|role| role["metadata"]["name"] == "bell-firebell-links")
+        .unwrap();
+    assert_eq!(may_read["rules"][0]["resourceNames"], json!(["keys"]));
+}

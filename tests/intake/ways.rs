@@ -18,7 +18,8 @@ fn results(answer: &Answer) -> Vec<String> {
         .collect()
 }
 
-fn hex(key: &str, parts: &[&str]) -> String {
+/// HMAC-SHA256 of the parts under a key, in hex digits.
+pub fn hex(key: &str, parts: &[&str]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     for part in parts {
         mac.update(part.as_bytes());

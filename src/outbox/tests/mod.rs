@@ -195,6 +195,7 @@ impl World {
             retry_until: None,
             severity: Severity::High,
             incident: Incident::default(),
+            answered_by: None,
         }
     }
 
