@@ -16,6 +16,7 @@ use crate::connectors::secret::ClusterSecrets;
 use crate::controller::client::{Ear, client};
 use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
+use crate::controller::leader::Leadership;
 use crate::controller::preflight;
 use crate::intake::desk::Desk;
 use crate::intake::keys::Keyring;
@@ -47,7 +48,8 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
         watches: Watches::default(),
         metrics: metrics.clone(),
     };
-    let client = client(preflight::config().await?, ear)
+    // Any number of replicas write: nothing here waits for a lease.
+    let client = client(preflight::config().await?, ear, Leadership::sole())
         .context("the Kubernetes client cannot be set up")?;
     let mut standing = Supervisor::default();
     standing.spawn(
