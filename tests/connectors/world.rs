@@ -140,6 +140,7 @@ pub fn page(ticket: &str, ways: Vec<Way>) -> Delivery {
         due: WallClock.now(),
         retry_until: None,
         severity: Severity::High,
+        answered_by: None,
         incident: Incident {
             effect: Effect::Calls,
             keys: vec![format!("{ticket}/1/on-call")],
