@@ -6,6 +6,8 @@
 
 #[path = "scenarios/bad_input.rs"]
 mod bad_input;
+#[path = "scenarios/bundles.rs"]
+mod bundles;
 #[path = "scenarios/chain.rs"]
 mod chain;
 #[path = "scenarios/collection.rs"]

@@ -1,10 +1,11 @@
+use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
 use crate::api::ConnectorType;
 use crate::connectors::tests::{
     Receiver, Request, acknowledged, again, assert_for_customers, bundle, connectors, delivery,
-    one, refusal, saying, texts, to_customers, try_once, way,
+    one, refusal, saying, text, texts, to_customers, try_once, visible, way,
 };
 use crate::domain::delivery::Way;
 use crate::domain::incident::Incident;
@@ -190,4 +191,22 @@ async fn texts_of_any_length_fit_and_stay_texts(#[case] text: &str) {
     long.incident.keys = vec![text.repeat(300)];
     let outcome = try_once(&connectors(secret()), &to(&receiver), &one(long)).await;
     assert_eq!(outcome, SendOutcome::Delivered);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn what_people_wrote_is_a_text_of_the_event_and_changes_nothing_else(text in text()) {
+        let delivery = saying(&text);
+        let way = way(ConnectorType::PagerDuty);
+        let words = Words::of(&delivery, &way).unwrap();
+        let event = trigger(&delivery, &words, "key", "dedup").body.to_string();
+        let event: Value = serde_json::from_str(&event).unwrap();
+        let shown: String = texts(&event["payload"]).iter().map(|text| visible(text)).collect();
+        let start: String = visible(&text).chars().take(40).collect();
+        prop_assert!(shown.contains(&start), "{} in {}", start, shown);
+        let (action, key) = (event["event_action"].as_str(), event["dedup_key"].as_str());
+        prop_assert_eq!((action, key), (Some("trigger"), Some("dedup")));
+        prop_assert_eq!(event["payload"].as_object().unwrap().len(), 5);
+    }
 }
