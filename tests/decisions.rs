@@ -9,6 +9,8 @@ mod bounds;
 mod crashes;
 #[path = "decisions/edge/mod.rs"]
 mod edge;
+#[path = "decisions/followup.rs"]
+mod followup;
 #[path = "decisions/handover.rs"]
 mod handover;
 #[path = "decisions/holds.rs"]

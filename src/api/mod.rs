@@ -46,7 +46,8 @@ pub use policy_rules::{
 pub use policy_status::{DocumentRef, EscalationPolicyStatus, OpenItem};
 pub use rca::{
     ActionCounts, ActionState, ActionType, Approval, CorrectiveAction, Rca, RcaImpact, RcaPhase,
-    RcaSpec, RcaStatus, RcaTimelineEntry, RootCause, RootCauseMethod, TicketRef, Waiver,
+    RcaPolicyPin, RcaSpec, RcaStatus, RcaTimelineEntry, Reminder, ReminderKind, RootCause,
+    RootCauseMethod, TicketRef, Waiver,
 };
 pub use ticket::{
     AffectedObject, Audience, KnowledgeItem, KnowledgeKind, KnowledgeState, PolicyRef, Reporter,

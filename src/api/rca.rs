@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Condition;
 use super::schema;
 use super::ticket::{Audience, KnowledgeItem};
+use super::ticket_progress::DeliveryState;
 use super::time::Time;
 
 /// What people write in a root cause analysis.
@@ -363,10 +364,70 @@ pub struct RcaStatus {
     /// The corrective actions in numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<ActionCounts>,
+    /// The policy whose rules and people count, as the first of its tickets was last pinned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<RcaPolicyPin>,
+    /// What owners were reminded of and is still overdue, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), transform = schema::atomic)]
+    pub reminders: Vec<Reminder>,
     /// Observations, one per type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = schema::list_map(&["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The policy of an RCA. It stays when the tickets are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RcaPolicyPin {
+    /// Its name.
+    #[schemars(transform = schema::told(253))]
+    pub name: String,
+    /// Its namespace.
+    #[schemars(transform = schema::told(63))]
+    pub namespace: String,
+    /// Name of the stored revision that says what the RCA must have.
+    #[schemars(transform = schema::told(253))]
+    pub revision: String,
+}
+
+/// What an owner is reminded of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::word)]
+pub enum ReminderKind {
+    /// The RCA was not approved by its due time.
+    #[default]
+    RcaOverdue,
+    /// A corrective action was not done by its due time.
+    ActionOverdue,
+}
+
+/// A reminder. It is written here before it leaves, so that no crash loses it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Reminder {
+    /// RcaOverdue or ActionOverdue.
+    pub kind: ReminderKind,
+    /// Id of the corrective action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(63))]
+    pub action: Option<String>,
+    /// Who is told: `contact/NAME` or `connector/NAME`. Absent = nobody could be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(80))]
+    pub target: Option<String>,
+    /// The due time that passed.
+    pub due_time: Time,
+    /// Armed, Sending, Delivered, Failed, Cancelled or Unknown.
+    pub state: DeliveryState,
+    /// When it was delivered or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Time>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = schema::told(120))]
+    pub message: Option<String>,
 }
 
 /// Corrective actions in numbers.

@@ -361,6 +361,9 @@ pub struct RcaStatusRef {
     /// Its phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<RcaPhase>,
+    /// Since when it is in that phase, as it was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase_time: Option<Time>,
 }
 
 /// The accepted parent of a duplicate. Judged once.

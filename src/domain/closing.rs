@@ -10,7 +10,7 @@ use super::next::Waiting;
 use super::notices::{self, Cause};
 use super::reopening::{Reopening, reopen};
 use super::resolution::validation_required;
-use super::targets;
+use super::{followup, targets};
 use crate::api::{Closure, ClosureReason, NotifyOn, Time};
 
 /// Closes at the closure's date where every gate is passed by then; on a closed ticket it only adds words.
@@ -19,6 +19,7 @@ pub fn declared(draft: &mut Draft<'_>, fresh: Fresh) {
         return;
     };
     let at = fresh.dated.time;
+    followup::assess(draft);
     if draft.status.close_time.is_some() {
         facts::remember(&mut draft.status, Block::Closure, fresh.hash, at, false);
     } else if missing(draft, block.reason).is_empty() {
@@ -46,6 +47,7 @@ pub fn apply(draft: &mut Draft<'_>) {
     if draft.status.close_time.is_some() {
         return;
     }
+    followup::assess(draft);
     let fresh = facts::fresh(draft.ticket(), &draft.status, Block::Closure, draft.now);
     match (draft.ticket().spec.closure.as_ref(), fresh) {
         (Some(block), Some(fresh)) => ask_gates(draft, block, fresh),
@@ -75,7 +77,10 @@ fn ask_gates(draft: &mut Draft<'_>, block: &Closure, fresh: Fresh) {
 fn closes(draft: &mut Draft<'_>, block: &Closure, fresh: Fresh) {
     let dated = fresh.dated;
     let passed = draft.status.validate_time.max(draft.status.resolve_time);
-    let at = passed.map_or(dated.time, |passed| passed.0.max(dated.time));
+    let passed = passed.map(|passed| passed.0);
+    let learnt = needs_followup(block.reason).then(|| followup::passed_at(draft));
+    let passed = passed.max(learnt.flatten());
+    let at = passed.map_or(dated.time, |passed| passed.max(dated.time));
     facts::remember(&mut draft.status, Block::Closure, fresh.hash, at, false);
     targets::answered(draft, dated);
     draft.clear_condition("ClosureBlocked", "Closed", "Every gate is passed.");
@@ -84,24 +89,49 @@ fn closes(draft: &mut Draft<'_>, block: &Closure, fresh: Fresh) {
 }
 
 /// What has to happen before the ticket can be closed for this reason.
-fn missing(draft: &Draft<'_>, reason: ClosureReason) -> Vec<&'static str> {
+fn missing(draft: &Draft<'_>, reason: ClosureReason) -> Vec<String> {
     let mut missing = Vec::new();
     match reason {
         ClosureReason::Completed => {
             if draft.status.resolve_time.is_none() {
-                missing.push("`spec.resolution` must be present");
+                missing.push("`spec.resolution` must be present".to_owned());
             }
             if validation_required(draft) && draft.status.validate_time.is_none() {
-                missing.push("`spec.validation` must be present with result Accepted");
+                let word = "`spec.validation` must be present with result Accepted";
+                missing.push(word.to_owned());
             }
         }
         ClosureReason::OutOfScope | ClosureReason::Cancelled | ClosureReason::NoResponse => {}
     }
+    if needs_followup(reason) {
+        missing.extend(followup::missing(draft));
+    }
     missing
 }
 
-/// When a resolved ticket closes by itself, and in which words; `None` = by people.
+/// Whether a ticket that is closed for this reason must be learnt from first, where its policy says so.
+fn needs_followup(reason: ClosureReason) -> bool {
+    match reason {
+        ClosureReason::Completed | ClosureReason::Cancelled | ClosureReason::NoResponse => true,
+        ClosureReason::OutOfScope => false,
+    }
+}
+
+/// When a resolved ticket closes by itself, and in which words; `None` = by people, or not before a gate is passed.
 pub fn closes_at(draft: &Draft<'_>) -> Option<(Timestamp, &'static str)> {
+    let (over, message) = over_at(draft)?;
+    let passed = followup::passed_at(draft);
+    let at = passed.map_or(over, |passed| over.max(passed));
+    followup::missing(draft).is_empty().then_some((at, message))
+}
+
+/// What a ticket that would otherwise close by itself must be learnt from first.
+pub fn kept_open_by(draft: &Draft<'_>) -> Vec<String> {
+    over_at(draft).map_or_else(Vec::new, |_| followup::missing(draft))
+}
+
+/// When the policy's time for a resolved ticket is over.
+fn over_at(draft: &Draft<'_>) -> Option<(Timestamp, &'static str)> {
     let open = draft.status.close_time.is_none();
     let resolved = draft.status.resolve_time.filter(|_| open)?;
     let policy = draft.policy.as_deref()?;

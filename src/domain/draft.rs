@@ -16,8 +16,8 @@ use super::policy::ValidPolicy;
 use super::steps::Row;
 use super::timetable::Chain;
 use super::{
-    advice, archiving, bounds, conditions, deliveries, escalation, handover, holds, lifecycle,
-    opening, pinning, targets, timeline, underway, updates, waiting,
+    advice, archiving, bounds, conditions, deliveries, escalation, followup, handover, holds,
+    lifecycle, opening, pinning, targets, timeline, underway, updates, waiting,
 };
 use crate::api::condition_type::DELIVERED;
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
@@ -313,9 +313,11 @@ fn apply_rules(draft: &mut Draft<'_>) {
     opening::apply(draft);
     pinning::apply(draft);
     holds::apply(draft);
+    followup::note(draft);
     lifecycle::apply(draft);
     holds::settle(draft);
     targets::apply(draft);
+    followup::assess(draft);
     updates::apply(draft);
     advice::apply(draft);
     escalation::apply(draft);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::delivery::OutboxView;
 use super::next::{Next, Waiting};
 use super::selection::PolicyIndex;
-use crate::api::Ticket;
+use crate::api::{KnowledgeItem, RcaPhase, Ticket};
 
 /// Everything about one ticket at one moment.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Observed {
     pub policies: Arc<PolicyIndex>,
     /// How far this ticket's deliveries have come.
     pub outbox: OutboxView,
-    /// Facts about other tickets.
+    /// Facts about other objects.
     pub others: Others,
     /// Set when this process saw the ticket for the first time at that moment (start or creation).
     pub first_seen: Timestamp,
@@ -94,7 +94,7 @@ impl Remembered {
     }
 }
 
-/// Facts about other tickets of the namespace.
+/// Facts about other objects of the namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// The ticket that `spec.duplicateOf` names, if it exists.
@@ -103,6 +103,21 @@ pub struct Others {
     pub duplicates: i64,
     /// Name of another open ticket with the same `source.dedupKey`.
     pub same_key: Option<String>,
+    /// The RCA that covers this ticket, if there is one; of several the one that has come furthest.
+    pub rca: Option<RcaFacts>,
+}
+
+/// An RCA as the tickets that it covers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RcaFacts {
+    /// Its name.
+    pub name: String,
+    /// Its phase, as its own status says.
+    pub phase: RcaPhase,
+    /// Who approved or waived it.
+    pub by: Option<String>,
+    /// What it says must be written down.
+    pub knowledge: Vec<KnowledgeItem>,
 }
 
 /// The ticket that `spec.duplicateOf` names.

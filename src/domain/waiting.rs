@@ -65,6 +65,11 @@ fn end(draft: &Draft<'_>) -> (String, Option<Time>) {
         (false, Some(_)) => "closing by itself",
         (false, None) => "closure (`spec.closure`)",
     };
+    let kept_open = closing::kept_open_by(draft);
+    if by_itself.is_none() && !kept_open.is_empty() {
+        let what = format!("{}; then it closes by itself", kept_open.join("; "));
+        return (what, None);
+    }
     (what.to_owned(), by_itself)
 }
 

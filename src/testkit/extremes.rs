@@ -196,6 +196,7 @@ fn rca(piece: &str) -> RcaStatusRef {
         }),
         name: Some("a".repeat(209)),
         phase: Some(RcaPhase::ActionsPending),
+        phase_time: Some(moment()),
     }
 }
 
