@@ -203,7 +203,7 @@ async fn wind_down(
         );
     }
     halt.cancel();
-    let looks = async { tokio::join!(running.tickets, running.policies) };
+    let looks = async { tokio::join!(running.tickets, running.policies, running.rcas) };
     if tokio::time::timeout(LAST_WORDS, looks).await.is_err() {
         tracing::warn!(
             "looks at objects did not end in time; what they wanted to write is decided again after the next start"

@@ -21,6 +21,9 @@ pub enum Kind {
     Ticket,
     /// Escalation policies.
     EscalationPolicy,
+    /// Root cause analyses.
+    #[allow(clippy::upper_case_acronyms)] // the label's value is the kind's name
+    RCA,
     /// Stored revisions of policies.
     ControllerRevision,
     /// Events that tell of tickets and policies.
@@ -33,6 +36,7 @@ impl Kind {
         match self {
             Self::Ticket => "Ticket",
             Self::EscalationPolicy => "EscalationPolicy",
+            Self::RCA => "RCA",
             Self::ControllerRevision => "ControllerRevision",
             Self::Event => "Event",
         }
@@ -92,6 +96,22 @@ struct TicketLabels {
     severity: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabels {
+    phase: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KnowledgeLabels {
+    kind: String,
+    state: String,
+}
+
 /// Everything that is counted. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -102,6 +122,11 @@ pub struct Metrics {
     tickets: Family<TicketLabels, Gauge>,
     tickets_without_policy: Gauge,
     tickets_deleted: Counter,
+    rcas: Family<PhaseLabels, Gauge>,
+    rcas_overdue: Gauge,
+    actions: Family<StateLabels, Gauge>,
+    actions_overdue: Gauge,
+    knowledge: Family<KnowledgeLabels, Gauge>,
     status_writes: Family<OutcomeLabels, Counter>,
     watch_errors: Family<KindLabels, Counter>,
     undecodable: Family<KindLabels, Gauge>,
@@ -136,6 +161,11 @@ impl Metrics {
             tickets: Family::default(),
             tickets_without_policy: Gauge::default(),
             tickets_deleted: Counter::default(),
+            rcas: Family::default(),
+            rcas_overdue: Gauge::default(),
+            actions: Family::default(),
+            actions_overdue: Gauge::default(),
+            knowledge: Family::default(),
             status_writes: Family::default(),
             watch_errors: Family::default(),
             undecodable: Family::default(),
@@ -164,6 +194,7 @@ impl Metrics {
 
     fn register(&self) {
         self.register_work();
+        self.register_followups();
         self.register_health();
         self.register_leadership();
     }
@@ -204,6 +235,31 @@ impl Metrics {
             "status_writes",
             "Writes of a status, by what they came to",
             self.status_writes.clone(),
+        );
+    }
+
+    fn register_followups(&self) {
+        let mut to = self.registry.lock();
+        to.register("rcas", "Root cause analyses", self.rcas.clone());
+        to.register(
+            "rcas_overdue",
+            "Root cause analyses that were not approved by their due time",
+            self.rcas_overdue.clone(),
+        );
+        to.register(
+            "corrective_actions",
+            "Corrective actions of root cause analyses",
+            self.actions.clone(),
+        );
+        to.register(
+            "corrective_actions_overdue",
+            "Corrective actions that were not done by their due time",
+            self.actions_overdue.clone(),
+        );
+        to.register(
+            "knowledge_items",
+            "What should be written down after a ticket, of tickets that are not archived and of root cause analyses",
+            self.knowledge.clone(),
         );
     }
 
@@ -307,6 +363,34 @@ impl Metrics {
                 .set(count);
         }
         self.tickets_without_policy.set(without_policy);
+    }
+
+    /// Replaces the counts of root cause analyses by phase.
+    pub fn rcas(&self, phases: impl IntoIterator<Item = (String, i64)>, overdue: i64) {
+        self.rcas.clear();
+        for (phase, count) in phases {
+            self.rcas.get_or_create(&PhaseLabels { phase }).set(count);
+        }
+        self.rcas_overdue.set(overdue);
+    }
+
+    /// Replaces the counts of corrective actions by state.
+    pub fn actions(&self, states: impl IntoIterator<Item = (String, i64)>, overdue: i64) {
+        self.actions.clear();
+        for (state, count) in states {
+            let labels = StateLabels { state };
+            self.actions.get_or_create(&labels).set(count);
+        }
+        self.actions_overdue.set(overdue);
+    }
+
+    /// Replaces the counts of what should be written down, by kind and state.
+    pub fn knowledge(&self, counts: impl IntoIterator<Item = ((String, String), i64)>) {
+        self.knowledge.clear();
+        for ((kind, state), count) in counts {
+            let labels = KnowledgeLabels { kind, state };
+            self.knowledge.get_or_create(&labels).set(count);
+        }
     }
 
     /// Counts an archived ticket that was deleted.

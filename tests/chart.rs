@@ -84,6 +84,7 @@ async fn differences(
         "firebell.dev/escalationpolicies",
         "firebell.dev/escalationpolicies/status",
         "firebell.dev/rcas",
+        "firebell.dev/rcas/status",
         "apps/controllerrevisions",
         "/secrets",
         "events.k8s.io/events",
@@ -109,9 +110,11 @@ const POLICIES: [(&str, &str); 4] = [
     ("/secrets", "get"),
     ("events.k8s.io/events", "create"),
 ];
-const TICKETS: [(&str, &str); 3] = [
+const TICKETS: [(&str, &str); 5] = [
     ("firebell.dev/tickets", "get list watch delete"),
     ("firebell.dev/tickets/status", "patch"),
+    ("firebell.dev/rcas", "get list watch create"),
+    ("firebell.dev/rcas/status", "patch"),
     ("apps/controllerrevisions", "get list watch create delete"),
 ];
 

@@ -22,6 +22,8 @@ mod lifecycle;
 mod notices;
 #[path = "scenarios/policies.rs"]
 mod policies;
+#[path = "scenarios/rca.rs"]
+mod rca;
 #[path = "scenarios/retention.rs"]
 mod retention;
 #[path = "scenarios/secrets.rs"]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::supervisor::Supervisor;
-use crate::api::{EscalationPolicy, Ticket};
+use crate::api::{EscalationPolicy, Rca, Ticket};
 use crate::clock::OperatorClock;
 use crate::connectors::Connectors;
 use crate::connectors::http::{HttpClient, HttpOptions};
@@ -36,8 +36,9 @@ use crate::controller::leader::Leadership;
 use crate::controller::leader::election::Ground;
 use crate::controller::leader::fence::FencedSender;
 use crate::controller::policy::{PolicyDesk, Tally};
+use crate::controller::rca::RcaDesk;
 use crate::controller::retention::Retention;
-use crate::controller::sinks::{PolicySink, RevisionSink, Shared, TicketSink};
+use crate::controller::sinks::{PolicySink, RcaSink, RevisionSink, Shared, TicketSink};
 use crate::controller::streams::{Selection, Sink, follow};
 use crate::controller::ticket::TicketDesk;
 use crate::controller::unanswered::Unanswered;
@@ -73,6 +74,7 @@ pub struct Operator {
     bells: Bells,
     tickets: Arc<TicketDesk>,
     policies: Arc<PolicyDesk>,
+    rcas: Arc<RcaDesk>,
     events: Events,
     tally: Tally,
     queues: Queues,
@@ -84,6 +86,7 @@ pub struct Operator {
 struct Queues {
     tickets: mpsc::UnboundedReceiver<Trigger>,
     policies: mpsc::UnboundedReceiver<Trigger>,
+    rcas: mpsc::UnboundedReceiver<Trigger>,
     doubts: mpsc::UnboundedReceiver<Doubt>,
     reports: mpsc::UnboundedReceiver<TicketKey>,
     events: mpsc::Receiver<Event>,
@@ -95,6 +98,8 @@ pub struct Running {
     pub tickets: JoinHandle<()>,
     /// Looks at policies.
     pub policies: JoinHandle<()>,
+    /// Looks at RCAs.
+    pub rcas: JoinHandle<()>,
     /// Writes Events.
     pub events: JoinHandle<()>,
 }
@@ -104,17 +109,20 @@ impl Operator {
     pub fn build(args: &RunArgs, base: Base) -> anyhow::Result<Self> {
         let (ticket_bell, tickets) = mpsc::unbounded_channel();
         let (policy_bell, policies) = mpsc::unbounded_channel();
+        let (rca_bell, rcas) = mpsc::unbounded_channel();
         let (doubt_bell, doubts) = mpsc::unbounded_channel();
         let (report_bell, reports) = mpsc::unbounded_channel();
         let (events, told) = Events::new(&instance(), base.metrics.clone());
         let bells = Bells {
             tickets: ticket_bell,
             policies: policy_bell,
+            rcas: rca_bell,
             doubts: doubt_bell,
         };
         let queues = Queues {
             tickets,
             policies,
+            rcas,
             doubts,
             reports,
             events: told,
@@ -138,6 +146,7 @@ impl Operator {
             metrics: base.metrics.clone(),
         };
         let tickets = ticket_desk(args, &base, &view, &outbox, &writer, &events);
+        let rcas = rca_desk(&base, &view, &outbox, &writer, &events);
         let policies = policy_desk(args, &base, &view, writer, &events, &tally, secrets);
         Ok(Self {
             base,
@@ -146,6 +155,7 @@ impl Operator {
             bells,
             tickets,
             policies,
+            rcas,
             events,
             tally,
             queues,
@@ -167,6 +177,7 @@ impl Operator {
             bells,
             tickets,
             policies,
+            rcas,
             tally,
             queues,
             retention: (retention, every),
@@ -183,7 +194,12 @@ impl Operator {
         } = base;
         *tally.lock() = tasks::count(&view);
         standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
-        let doubts = tasks::settle_doubts(queues.doubts, tickets.clone(), policies.clone());
+        let doubts = tasks::settle_doubts(
+            queues.doubts,
+            tickets.clone(),
+            policies.clone(),
+            rcas.clone(),
+        );
         standing.spawn("doubts", doubts);
         let counting = tasks::keep_tally(view, tally, bells, clock.clone());
         standing.spawn("tally", counting);
@@ -201,6 +217,7 @@ impl Operator {
         let writing = events::write(client, queues.events, metrics, flush.clone());
         Running {
             policies: tokio::spawn(engine.clone().run(policies, queues.policies)),
+            rcas: tokio::spawn(engine.clone().run(rcas, queues.rcas)),
             tickets: tokio::spawn(engine.run(tickets, queues.tickets)),
             events: tokio::spawn(writing),
         }
@@ -252,6 +269,25 @@ fn ticket_desk(
         settings: Settings {
             archive_after: args.archive_after.to_signed(),
         },
+    })
+}
+
+fn rca_desk(
+    base: &Base,
+    view: &Arc<View>,
+    outbox: &Outbox,
+    writer: &StatusWriter,
+    events: &Events,
+) -> Arc<RcaDesk> {
+    Arc::new(RcaDesk {
+        client: base.client.clone(),
+        view: view.clone(),
+        outbox: outbox.clone(),
+        writer: writer.clone(),
+        events: events.clone(),
+        clock: base.clock.clone(),
+        metrics: base.metrics.clone(),
+        known: Mutex::default(),
     })
 }
 
@@ -377,12 +413,21 @@ pub fn follow_all(
             fields: Some("status.archived!=true".to_owned()),
             labels: None,
         };
-        let sink = TicketSink(operator.shared(namespace));
+        let sink = TicketSink(operator.shared(namespace.clone()));
         listed.push(follow_one::<Ticket, _>(
             standing,
             operator,
             "watch tickets",
             open,
+            sink,
+        ));
+        let sink = RcaSink(operator.shared(namespace));
+        let all = Selection::default();
+        listed.push(follow_one::<Rca, _>(
+            standing,
+            operator,
+            "watch rcas",
+            all,
             sink,
         ));
     }

@@ -19,7 +19,7 @@ use super::client::call;
 use super::error::CallError;
 use super::key::Key;
 use super::view::View;
-use crate::api::{EscalationPolicy, Ticket};
+use crate::api::{EscalationPolicy, Rca, Ticket};
 use crate::clock::Now;
 use crate::domain::selection::PolicyKey;
 
@@ -141,11 +141,13 @@ pub fn unused_in(view: &View) -> Vec<Made> {
         .collect()
 }
 
-/// Every revision that a stored ticket or policy names, read live; tickets that cannot be decoded count too.
+/// Every revision that a stored ticket, RCA or policy names, read live; objects that cannot be decoded count too.
 async fn users(client: &Client) -> Result<HashSet<PolicyKey>, CallError> {
     let mut used = HashSet::new();
-    for ticket in list(client, &ApiResource::erase::<Ticket>(&())).await? {
-        let told = |field: &str| text(&ticket, &format!("/status/policy/{field}"));
+    let tickets = list(client, &ApiResource::erase::<Ticket>(&())).await?;
+    let rcas = list(client, &ApiResource::erase::<Rca>(&())).await?;
+    for pinned in tickets.iter().chain(&rcas) {
+        let told = |field: &str| text(pinned, &format!("/status/policy/{field}"));
         used.extend(told("namespace").zip(told("revision")));
     }
     for policy in list(client, &ApiResource::erase::<EscalationPolicy>(&())).await? {

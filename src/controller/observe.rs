@@ -9,10 +9,12 @@ use crate::outbox::Outbox;
 pub fn observe(view: &View, outbox: &Outbox, key: &Key) -> Option<Observed> {
     let held = view.tickets.get(key)?;
     let uid = held.ticket.metadata.uid.as_deref().unwrap_or_default();
+    let mut others = view.tickets.others(key, &held.ticket);
+    others.rca = view.rcas.covering(key, uid);
     Some(Observed {
         policies: view.policies.index(),
         outbox: outbox.view(uid),
-        others: view.tickets.others(key, &held.ticket),
+        others,
         first_seen: held.first_seen,
         remembered: held.remembered,
         ticket: held.ticket,

@@ -14,7 +14,7 @@ use kube::{Api, Client, Config};
 
 use super::client::call;
 use super::error::CallError;
-use crate::api::{EscalationPolicy, Ticket};
+use crate::api::{EscalationPolicy, Rca, Ticket};
 use crate::clock::OperatorClock;
 use crate::serve::Health;
 
@@ -44,6 +44,7 @@ pub async fn wait_until_served(
     health: &Health,
 ) -> anyhow::Result<()> {
     wait_for::<Ticket>(client, ticket_namespaces, health).await?;
+    wait_for::<Rca>(client, ticket_namespaces, health).await?;
     wait_for::<EscalationPolicy>(client, policy_namespaces, health).await?;
     wait_for::<ControllerRevision>(client, policy_namespaces, health).await
 }

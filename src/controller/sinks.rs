@@ -14,7 +14,7 @@ use super::leader::Leadership;
 use super::streams::Sink;
 use super::versions::Origin;
 use super::view::View;
-use crate::api::{EscalationPolicy, GROUP, Ticket, VERSION};
+use crate::api::{EscalationPolicy, GROUP, Rca, Ticket, VERSION};
 use crate::clock::{Now, OperatorClock};
 use crate::domain::next::Transition;
 use crate::metrics::Kind;
@@ -141,6 +141,35 @@ impl Sink<EscalationPolicy> for PolicySink {
 
     fn held(&self) -> Vec<Key> {
         self.0.view.policies.keys(self.0.namespace.as_deref())
+    }
+}
+
+/// The end of a stream of RCAs.
+pub struct RcaSink(pub Shared);
+
+impl Sink<Rca> for RcaSink {
+    const KIND: Kind = Kind::RCA;
+
+    fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
+    }
+
+    fn take(&self, rca: Rca, origin: Origin) {
+        self.0.view.take_rca(rca, origin);
+    }
+
+    fn undecodable(&self, metadata: &ObjectMeta, error: &str) {
+        self.0.tell_undecodable(Kind::RCA, metadata, error);
+    }
+
+    fn lose(&self, metadata: &ObjectMeta, _last: Option<Rca>) {
+        self.0
+            .view
+            .lose_rca(&Key::of(metadata), metadata.uid.as_deref());
+    }
+
+    fn held(&self) -> Vec<Key> {
+        self.0.view.rcas.keys_in(self.0.namespace.as_deref())
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::key::Key;
 use super::policy::{PolicyDesk, Tally, Use};
+use super::rca::RcaDesk;
 use super::ticket::TicketDesk;
 use super::view::{Bells, Doubt, View, severity};
 use crate::api::{Severity, Ticket};
@@ -18,10 +19,15 @@ use crate::domain::selection::{PolicyIndex, PolicyKey};
 /// How often counts of users are taken: a policy's status is written at most once in it for a change of them.
 const TALLY_EVERY: Duration = Duration::from_secs(10);
 
-/// Passes results of deliveries on as looks at their tickets.
+/// Passes results of deliveries on as looks at their tickets and RCAs.
 pub async fn hear_reports(mut reports: mpsc::UnboundedReceiver<TicketKey>, view: Arc<View>) {
     while let Some(reported) = reports.recv().await {
         let key = Key::new(&reported.namespace, &reported.name);
+        let rca = view.rcas.get(&key);
+        if rca.is_some_and(|rca| rca.metadata.uid.as_ref() == Some(&reported.uid)) {
+            view.trigger_rca(&key);
+            continue;
+        }
         let severity = view
             .tickets
             .get(&key)
@@ -35,6 +41,7 @@ pub async fn settle_doubts(
     mut doubts: mpsc::UnboundedReceiver<Doubt>,
     tickets: Arc<TicketDesk>,
     policies: Arc<PolicyDesk>,
+    rcas: Arc<RcaDesk>,
 ) {
     while let Some(doubt) = doubts.recv().await {
         match doubt {
@@ -42,6 +49,7 @@ pub async fn settle_doubts(
                 tickets.read_live(&key).await;
             }
             Doubt::Policy(key) => policies.read_live(&key).await,
+            Doubt::Rca(key) => rcas.read_live(&key).await,
         }
     }
 }

@@ -8,13 +8,16 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::ObjectMeta;
 use tokio::sync::mpsc;
 
+use super::followups;
 use super::key::{Key, version};
 use super::policies::{Policies, Seen};
+use super::rcas::{self, Rcas};
 use super::revisions;
 use super::tickets::{Change, HeldTicket, Tickets};
 use super::versions::Origin;
-use crate::api::{EscalationPolicy, Severity, Ticket};
+use crate::api::{EscalationPolicy, Rca, Severity, Ticket};
 use crate::clock::{Now, OperatorClock};
+use crate::domain::followup::name_of;
 use crate::domain::lifecycle;
 use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
@@ -32,6 +35,8 @@ pub enum Doubt {
     Ticket(Key),
     /// A policy.
     Policy(Key),
+    /// An RCA.
+    Rca(Key),
 }
 
 /// Where changes are told.
@@ -41,6 +46,8 @@ pub struct Bells {
     pub tickets: mpsc::UnboundedSender<Trigger>,
     /// Policies to look at.
     pub policies: mpsc::UnboundedSender<Trigger>,
+    /// RCAs to look at.
+    pub rcas: mpsc::UnboundedSender<Trigger>,
     /// Objects to ask a live GET for.
     pub doubts: mpsc::UnboundedSender<Doubt>,
 }
@@ -51,6 +58,8 @@ pub struct View {
     pub tickets: Tickets,
     /// Policies and revisions.
     pub policies: Policies,
+    /// RCAs.
+    pub rcas: Rcas,
     outbox: Outbox,
     bells: Bells,
     clock: OperatorClock,
@@ -70,6 +79,7 @@ impl View {
         Self {
             tickets,
             policies,
+            rcas: Rcas::default(),
             outbox,
             bells,
             clock,
@@ -95,6 +105,7 @@ impl View {
             if origin != Origin::Written {
                 self.trigger(&key, severity(ticket));
             }
+            self.trigger_rcas_of(&key, Some(ticket));
         }
         self.after(&change);
         self.metrics
@@ -107,6 +118,7 @@ impl View {
         if let Some(uid) = uid.filter(|_| change.replaced.is_none()) {
             self.outbox.drop_ticket(uid);
         }
+        self.trigger_rcas_of(key, None);
         self.after(&change);
         self.metrics
             .undecodable(Kind::Ticket, self.tickets.undecodable_count());
@@ -154,6 +166,63 @@ impl View {
             .undecodable(&Key::of(metadata), version(metadata));
         self.metrics.undecodable(Kind::EscalationPolicy, count);
         news
+    }
+
+    /// Takes in a version of an RCA.
+    pub fn take_rca(&self, rca: Rca, origin: Origin) {
+        let key = Key::of(&rca.metadata);
+        match self.rcas.put(rca, origin) {
+            rcas::Seen::Nothing => {}
+            rcas::Seen::Doubtful => self.doubt(Doubt::Rca(key)),
+            rcas::Seen::Taken(tickets) => {
+                if origin != Origin::Written {
+                    self.trigger_rca(&key);
+                }
+                self.rca_changed(&key, &tickets);
+            }
+        }
+    }
+
+    /// An RCA was deleted.
+    pub fn lose_rca(&self, key: &Key, uid: Option<&str>) {
+        let tickets = self.rcas.remove(key, uid);
+        self.rca_changed(key, &tickets);
+    }
+
+    /// Its tickets look at it; other RCAs that name them are no longer, or now, beside another.
+    fn rca_changed(&self, key: &Key, tickets: &[Key]) {
+        for ticket in tickets {
+            if let Some(held) = self.tickets.get(ticket) {
+                self.trigger(ticket, severity(&held.ticket));
+            }
+            for other in self
+                .rcas
+                .naming(ticket)
+                .iter()
+                .filter(|other| *other != key)
+            {
+                self.trigger_rca(other);
+            }
+        }
+    }
+
+    /// RCAs that name a ticket look at it; the one that it requires is made where it is missing.
+    fn trigger_rcas_of(&self, key: &Key, ticket: Option<&Ticket>) {
+        let naming = self.rcas.naming(key);
+        let known = ticket.and_then(|ticket| ticket.status.as_ref()?.rca.as_ref());
+        let required = known.filter(|rca| rca.required.is_some() && naming.is_empty());
+        if let (Some(_), Some(uid)) = (required, ticket.and_then(|it| it.metadata.uid.as_ref())) {
+            self.trigger_rca(&Key::new(&key.namespace, &name_of(&key.name, uid)));
+        }
+        for rca in naming {
+            self.trigger_rca(&rca);
+        }
+    }
+
+    /// Asks for a look at an RCA, now.
+    pub fn trigger_rca(&self, key: &Key) {
+        // The receiver ends only with the process.
+        let _ = self.bells.rcas.send((key.clone(), self.clock.now()));
     }
 
     /// Takes in a stored revision. One that is no valid policy is left out.
@@ -230,6 +299,7 @@ impl View {
             without_policy += i64::from(status.is_none_or(|status| status.policy.is_none()));
         });
         metrics.tickets(counts, without_policy);
+        followups::measure(self, metrics);
     }
 
     /// Asks for a look at a ticket, now.

@@ -1,0 +1,165 @@
+//! The RCAs in view, and by ticket which of them name it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+
+use super::key::{Key, version};
+use super::slim::slim;
+use super::versions::{Held, Origin, Verdict, judge};
+use crate::api::Rca;
+use crate::domain::followup::covering::{covering, means};
+use crate::domain::observed::RcaFacts;
+
+/// What taking in a version of an RCA led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing new.
+    Nothing,
+    /// It is new; these tickets are named by it, or were.
+    Taken(Vec<Key>),
+    /// Older than it should be: a live GET has to decide.
+    Doubtful,
+}
+
+/// All RCAs in view.
+#[derive(Debug, Default)]
+pub struct Rcas {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    held: HashMap<Key, (Arc<Rca>, Held)>,
+    by_ticket: HashMap<Key, BTreeSet<Key>>,
+}
+
+impl Rcas {
+    /// Takes in a version of an RCA.
+    pub fn put(&self, mut rca: Rca, origin: Origin) -> Seen {
+        let key = Key::of(&rca.metadata);
+        let now = Instant::now();
+        let mut inner = self.inner.write();
+        if let Some((_, held)) = inner.held.get(&key) {
+            match judge(*held, &rca.metadata, origin, now) {
+                Verdict::Take => {}
+                Verdict::Same | Verdict::Older => return Seen::Nothing,
+                Verdict::Doubtful => return Seen::Doubtful,
+            }
+        }
+        slim(&mut rca.metadata);
+        let held = Held {
+            version: version(&rca.metadata),
+            since: now,
+        };
+        let mut named = inner.unlink(&key);
+        let rca = Arc::new(rca);
+        for ticket in tickets_of(&key, &rca) {
+            let naming = inner.by_ticket.entry(ticket.clone()).or_default();
+            naming.insert(key.clone());
+            if !named.contains(&ticket) {
+                named.push(ticket);
+            }
+        }
+        inner.held.insert(key, (rca, held));
+        Seen::Taken(named)
+    }
+
+    /// Forgets an RCA that was deleted; answers the tickets that it named.
+    pub fn remove(&self, key: &Key, uid: Option<&str>) -> Vec<Key> {
+        let mut inner = self.inner.write();
+        let same = |rca: &Rca| uid.is_none() || rca.metadata.uid.as_deref() == uid;
+        if !inner.held.get(key).is_some_and(|(rca, _)| same(rca)) {
+            return Vec::new();
+        }
+        let named = inner.unlink(key);
+        inner.held.remove(key);
+        named
+    }
+
+    /// An RCA by its key.
+    pub fn get(&self, key: &Key) -> Option<Arc<Rca>> {
+        self.inner.read().held.get(key).map(|(rca, _)| rca.clone())
+    }
+
+    /// Keys of all RCAs of a namespace (`None` = everywhere).
+    pub fn keys_in(&self, namespace: Option<&str>) -> Vec<Key> {
+        let inner = self.inner.read();
+        let keys = inner.held.keys();
+        keys.filter(|key| namespace.is_none_or(|namespace| namespace == &*key.namespace))
+            .cloned()
+            .collect()
+    }
+
+    /// Keys of the RCAs that name a ticket.
+    pub fn naming(&self, ticket: &Key) -> Vec<Key> {
+        let inner = self.inner.read();
+        inner
+            .by_ticket
+            .get(ticket)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// The RCA that counts for a ticket.
+    pub fn covering(&self, ticket: &Key, uid: &str) -> Option<RcaFacts> {
+        let inner = self.inner.read();
+        let naming = inner.by_ticket.get(ticket)?.iter();
+        let rcas = naming.filter_map(|key| inner.held.get(key).map(|(rca, _)| rca.as_ref()));
+        covering(rcas, &ticket.name, uid)
+    }
+
+    /// The first RCA by name that means a ticket too, besides this one.
+    pub fn beside(&self, ticket: &Key, uid: &str, this: &Key) -> Option<String> {
+        let inner = self.inner.read();
+        let mut others = inner
+            .by_ticket
+            .get(ticket)?
+            .iter()
+            .filter(|key| *key != this);
+        let same = |key: &&Key| {
+            inner.held.get(*key).is_some_and(|(rca, _)| {
+                let mut named = rca.spec.ticket_refs.iter();
+                named.any(|named| means(named, &ticket.name, uid))
+            })
+        };
+        others.find(same).map(|key| key.name.to_string())
+    }
+
+    /// Calls `with` for each RCA; a scan, for metrics.
+    pub fn each(&self, mut with: impl FnMut(&Rca)) {
+        for (rca, _) in self.inner.read().held.values() {
+            with(rca);
+        }
+    }
+}
+
+impl Inner {
+    /// Takes an RCA out of the index; answers the tickets that it named.
+    fn unlink(&mut self, key: &Key) -> Vec<Key> {
+        let Some((rca, _)) = self.held.get(key) else {
+            return Vec::new();
+        };
+        let named = tickets_of(key, &rca.clone());
+        for ticket in &named {
+            if let Some(naming) = self.by_ticket.get_mut(ticket) {
+                naming.remove(key);
+                if naming.is_empty() {
+                    self.by_ticket.remove(ticket);
+                }
+            }
+        }
+        named
+    }
+}
+
+fn tickets_of(key: &Key, rca: &Rca) -> Vec<Key> {
+    let named = rca.spec.ticket_refs.iter();
+    named
+        .map(|named| Key::new(&key.namespace, &named.name))
+        .collect()
+}
