@@ -35,7 +35,7 @@ fn files(folder: &str) -> BTreeSet<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
     let stage = Stage::set("examples").await;
-    let folders = ["", "tickets", "ways"].map(files);
+    let folders = ["", "tickets", "rcas", "ways"].map(files);
     let all: Vec<PathBuf> = folders.into_iter().flatten().collect();
     assert_eq!(all.len(), 13, "examples: {all:?}");
     for path in all {
@@ -136,4 +136,25 @@ fn the_full_policy_shows_every_field_of_the_schema_and_of_its_blocks() {
     }
     assert!(seen > 80, "the schema was not walked: {seen} fields");
     assert_eq!(missing, Vec::<String>::new());
+}
+
+/// The YAML blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_page_on_rcas_shows_what_stands_in_the_examples() {
+    let read = |path| std::fs::read_to_string(example(path)).unwrap();
+    let examples = [read("policy-rca.yaml"), read("rcas/outage.yaml")];
+    let shown = blocks("docs/require-an-rca.md");
+    assert_eq!(shown.len(), 4);
+    for block in shown {
+        let stands = examples.iter().any(|example| example.contains(&block));
+        assert!(stands, "no example has:\n{block}");
+    }
 }
