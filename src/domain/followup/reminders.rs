@@ -14,6 +14,7 @@ use crate::domain::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket,
     Progress, Said, Target, TicketKey, ValidWhile,
 };
+use crate::domain::incident::{Effect, Incident};
 use crate::domain::timeline::cut;
 
 /// Entries of `status.reminders`: the RCA itself first, then the actions that are overdue longest.
@@ -224,6 +225,11 @@ fn delivery(
         .map(|people| people.ways(target, namespace, None));
     let ticket = ticket(draft);
     let severity = ticket.severity;
+    // One of its own each, or the second overdue action of an RCA would ring nobody.
+    let incident = Incident {
+        effect: Effect::Calls,
+        keys: vec![id.to_string()],
+    };
     let data = MessageData {
         id: id.to_string(),
         kind: kind(subject.kind).to_owned(),
@@ -260,6 +266,7 @@ fn delivery(
         due: subject.due,
         retry_until: None,
         severity,
+        incident,
     }
 }
 
