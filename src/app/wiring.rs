@@ -423,13 +423,8 @@ pub fn follow_all(
         ));
         let sink = RcaSink(operator.shared(namespace));
         let all = Selection::default();
-        listed.push(follow_one::<Rca, _>(
-            standing,
-            operator,
-            "watch rcas",
-            all,
-            sink,
-        ));
+        let rcas = follow_one::<Rca, _>(standing, operator, "watch rcas", all, sink);
+        listed.push(rcas);
     }
     for namespace in scopes(&args.policy_namespaces()) {
         let sink = PolicySink(operator.shared(namespace.clone()));
