@@ -267,6 +267,7 @@ fn delivery(
         retry_until: None,
         severity,
         incident,
+        answered_by: None,
     }
 }
 
