@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options};
-use firebell::testkit::proxy::Proxy;
-use firebell::testkit::stage::{LIMIT, ROLE, Stage};
+use firebell::testkit::proxy::{Proxy, Seen};
+use firebell::testkit::stage::{LEASE_ROLE, LIMIT, ROLE, Stage};
 use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
@@ -34,8 +34,11 @@ pub struct Cast<'a> {
 pub struct Crew {
     /// The process, once it was started.
     pub operator: Option<Operator>,
-    /// How often one was killed.
+    /// One that follows it, where they elect a leader.
+    pub follower: Option<Operator>,
+    /// How often one was killed, or stood still beyond its lease.
     pub crashes: usize,
+    elects: bool,
     options: Options,
 }
 
@@ -71,7 +74,9 @@ impl<'a> Cast<'a> {
         };
         let crew = Crew {
             operator: None,
+            follower: None,
             crashes: 0,
+            elects: false,
             options,
         };
         Self { stage, proxy, crew }
@@ -81,7 +86,8 @@ impl<'a> Cast<'a> {
     pub async fn rests(&self, calm: Duration) -> bool {
         let rests = async || {
             let calls = self.proxy.calls();
-            let last = calls.iter().rev().find(|seen| seen.call.is_write());
+            let writes = |seen: &&Seen| seen.call.is_write() && seen.call.resource != "leases";
+            let last = calls.iter().rev().find(writes);
             let since = last.map(|seen| Timestamp::now().duration_since(seen.time));
             since
                 .is_none_or(|since| since.unsigned_abs() >= calm)
@@ -118,12 +124,48 @@ impl Crew {
         self.options.log.with_extension(extension)
     }
 
-    /// Starts an operator and waits until it is ready.
+    /// From now on operators take part in an election, and there is one that follows.
+    pub fn elect(&mut self, namespace: &str) {
+        self.elects = true;
+        let flags = ["--leader-elect", "--lease-namespace", namespace];
+        self.options.flags.extend(flags.map(str::to_owned));
+    }
+
+    /// Starts an operator, or two, and waits until they are ready.
     pub async fn start(&mut self) {
+        let operator = self.one().await;
+        if self.elects {
+            leads(&operator).await;
+            self.follower = Some(self.one().await);
+        }
+        self.operator = Some(operator);
+    }
+
+    async fn one(&self) -> Operator {
         let mut operator = Operator::spawn(&self.options).unwrap();
         let ready = operator.ready(LIMIT).await;
-        self.operator = Some(operator);
         assert!(ready.is_ok(), "{ready:?}");
+        operator
+    }
+
+    /// The leader stands still until the follower leads, and for `more` after that; then it wakes and has to end. How
+    /// long nobody led.
+    pub async fn stand_still(&mut self, more: Duration) -> Duration {
+        let (mut sleeper, next) = (self.operator.take().unwrap(), self.follower.take().unwrap());
+        let began = Instant::now();
+        sleeper.pause().unwrap();
+        self.crashes += 1;
+        leads(&next).await;
+        let down = began.elapsed();
+        tokio::time::sleep(more).await;
+        sleeper.resume().unwrap();
+        let ended = sleeper.ended(LIMIT).await;
+        assert!(
+            ended.is_ok(),
+            "a leader that lost its lease must end: {ended:?}"
+        );
+        self.operator = Some(next);
+        down
     }
 
     /// SIGKILL, and an operator in its place at once. How long nobody was ready.
@@ -141,6 +183,15 @@ impl Crew {
     }
 }
 
+/// Waits until an operator says that it leads.
+async fn leads(operator: &Operator) {
+    let says = async || {
+        let (_, text) = operator.readiness().await?;
+        text.contains("leadership: leads").then_some(())
+    };
+    eventually("a leader", LIMIT, says).await.unwrap();
+}
+
 /// Whether an operator can be deceived about the time.
 pub fn deceives() -> bool {
     faketime().is_some()
@@ -152,21 +203,23 @@ fn faketime() -> Option<String> {
     found.status.success().then_some(path)
 }
 
-/// Gives the operator its Role, and waits until it counts. By the API and not by kubectl: there are many points.
+/// Gives the operator its Roles, and waits until they count. By the API and not by kubectl: there are many points.
 pub async fn admit(stage: &Stage<'_>, user: &str) {
-    let role: Role = serde_saphyr::from_str(ROLE).unwrap();
-    let name = role.metadata.name.clone().unwrap();
-    let binding: RoleBinding = serde_json::from_value(json!({
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    }))
-    .unwrap();
     let params = PostParams::default();
     let roles: Api<Role> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    roles.create(&params, &role).await.unwrap();
     let bindings: Api<RoleBinding> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    bindings.create(&params, &binding).await.unwrap();
+    for rights in [LEASE_ROLE, ROLE] {
+        let role: Role = serde_saphyr::from_str(rights).unwrap();
+        let name = role.metadata.name.clone().unwrap();
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        }))
+        .unwrap();
+        roles.create(&params, &role).await.unwrap();
+        bindings.create(&params, &binding).await.unwrap();
+    }
     let tickets = "firebell.dev/tickets";
     let counts = async || {
         let may = stage.may(user, "list", tickets, &stage.namespace).await;

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::cast::{Cast, Crew};
 
+/// Longer than a lease of 3 s and all that follows its end.
+const BEYOND_ITS_LEASE: Duration = Duration::from_secs(8);
 /// How long after the ticket's end a moment may still come: Events and results are written last.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
@@ -25,6 +27,9 @@ pub enum Disturbance {
     KillAtSend(String, usize, Moment),
     /// The nth call that fits is broken.
     Broken(Aim, usize, Fault),
+    /// The leader of two stands still while the nth call that fits is on its way, until long after its lease: the call
+    /// arrives when another leads.
+    StandStill(Aim, usize),
     /// Once the first page has come, every call is broken for a while.
     Outage(Fault, Duration),
     /// The operator's wall clock jumps by so many seconds: before its start, or once the first page has come.
@@ -79,6 +84,11 @@ impl Disturbance {
                 cast.crew.deceive(&file);
                 None
             }
+            Self::StandStill(aim, nth) => {
+                cast.crew.elect(&cast.stage.namespace);
+                let late = Fault::Late(BEYOND_ITS_LEASE);
+                Some(cast.proxy.lay(aim.clone(), Which::Nth(*nth), late))
+            }
             Self::KillAt(aim, nth, moment) => {
                 let fault = match moment {
                     Moment::Before => Fault::HeldRequest,
@@ -112,7 +122,7 @@ impl Disturbance {
             (Self::Outage(..) | Self::Silence(_) | Self::Clock(..), None) => got("/alice") > 0,
             (Self::Watches(_, _, path), None) => path.is_none_or(|path| got(path) > 0),
             (Self::None, None) => true,
-            (Self::KillAt(..) | Self::Broken(..), None) => false,
+            (Self::KillAt(..) | Self::StandStill(..) | Self::Broken(..), None) => false,
         };
         let wait = async |limit| {
             let came = async || came().then_some(());
@@ -137,6 +147,7 @@ impl Disturbance {
         struck.cancel();
         let down = match self {
             Self::KillAt(..) | Self::KillAtSend(..) => crew.crash().await,
+            Self::StandStill(..) => crew.stand_still(BEYOND_ITS_LEASE / 2).await,
             Self::Outage(fault, lasts) => {
                 let laid = proxy.lay(Aim::all(), Which::Every, fault.clone());
                 tokio::time::sleep(*lasts).await;

@@ -16,8 +16,6 @@ use super::judge::{BUSY, receipts};
 use super::point::CALM;
 use super::table::Row;
 
-/// From a ticket's creation to its second step: time to arm all of them.
-const AFTER: SignedDuration = SignedDuration::from_secs(45);
 /// How long before the first page is due the servers die.
 const BEFORE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -63,18 +61,20 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
     row
 }
 
-/// Creates tickets and waits until the second step of each is armed: when it is due, by ticket.
+/// Creates tickets and waits until the second step of each is armed, for which there is time: when it is due, by
+/// ticket.
 async fn arm(cast: &Cast<'_>, tickets: usize) -> BTreeMap<String, Timestamp> {
     let stage = &cast.stage;
-    let after = format!("{}s", AFTER.as_secs());
+    let seconds = 20 + i64::try_from(tickets / 8).unwrap();
     stage
-        .apply_policy("gold", stage.short_policy(&after, 2))
+        .apply_policy("gold", stage.short_policy(&format!("{seconds}s"), 2))
         .await;
+    let after = SignedDuration::from_secs(seconds);
     let mut due = BTreeMap::new();
     for number in 0..tickets {
         let name = format!("t{number}");
         let created = stage.create_ticket_with(&name, json!({})).await;
-        due.insert(name, created.metadata.creation_timestamp.unwrap().0 + AFTER);
+        due.insert(name, created.metadata.creation_timestamp.unwrap().0 + after);
     }
     assert!(
         recorded(cast, tickets, "contact/alice").await,

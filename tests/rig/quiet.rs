@@ -62,7 +62,7 @@ pub async fn idle(name: &str, watched: Duration) -> Row {
 /// Tickets of the neighbour.
 const NEIGHBOURS: usize = 20;
 /// From a neighbour's creation to its second step.
-const AFTER: SignedDuration = SignedDuration::from_secs(20);
+const AFTER: SignedDuration = SignedDuration::from_secs(12);
 /// The flood's requests at once.
 const AT_ONCE: usize = 16;
 

@@ -56,49 +56,67 @@ struct Lesson {
     sends: Vec<(String, usize)>,
 }
 
-/// Runs what was asked for.
+/// Runs what was asked for: side by side what does not disturb each other.
 pub async fn run(extent: &Extent) -> Table {
+    let (points, away) = tokio::join!(Box::pin(points(extent)), Box::pin(away(extent)));
     let mut table = Table::default();
+    for row in points.into_iter().chain(away).chain(alone(extent).await) {
+        table.add(row);
+    }
+    table
+}
+
+/// The points of all kinds.
+async fn points(extent: &Extent) -> Vec<Row> {
     let kinds: Vec<_> = KINDS
         .iter()
         .filter(|kind| extent.wants(kind.name))
         .collect();
-    if !kinds.is_empty() || extent.wants(UNDECODABLE) {
-        let lessons = Box::pin(Lessons::learn()).await;
-        let plans = kinds.iter().flat_map(|kind| {
-            let plans = extent.of((kind.plans)(&lessons), kind.few);
-            plans.into_iter().map(|plan| (kind.name, plan))
-        });
-        let lived = live_all(plans, &lessons).await;
-        for kind in kinds {
-            let of_it = lived.iter().filter(|(name, _)| *name == kind.name);
-            table.add(Row::of(kind.name, of_it.map(|(_, lived)| lived)));
-        }
-        if extent.wants(UNDECODABLE) {
-            table.add(undecodable::beside(UNDECODABLE, &lessons).await);
-        }
+    if kinds.is_empty() && !extent.wants(UNDECODABLE) {
+        return Vec::new();
     }
-    alone(extent, &mut table).await;
-    table
+    let lessons = Box::pin(Lessons::learn()).await;
+    let plans = kinds.iter().flat_map(|kind| {
+        let plans = extent.of((kind.plans)(&lessons), kind.few);
+        plans.into_iter().map(|plan| (kind.name, plan))
+    });
+    let lived = live_all(plans, &lessons).await;
+    let row = |kind: &&Kind| {
+        let of_it = lived.iter().filter(|(name, _)| *name == kind.name);
+        Row::of(kind.name, of_it.map(|(_, lived)| lived))
+    };
+    let mut rows: Vec<_> = kinds.iter().map(row).collect();
+    if extent.wants(UNDECODABLE) {
+        rows.push(undecodable::beside(UNDECODABLE, &lessons).await);
+    }
+    rows
 }
 
-/// What needs the machine, or a control plane, for itself.
-async fn alone(extent: &Extent, table: &mut Table) {
-    let many = |all, few| if extent.all { all } else { few };
+/// Outages of servers, each on a control plane of its own.
+async fn away(extent: &Extent) -> Vec<Row> {
+    let mut rows = Vec::new();
     if extent.wants(KILLED) {
-        let row = outage::servers_killed(KILLED, Duration::ZERO, many(200, 50)).await;
-        table.add(row);
+        let tickets = if extent.all { 200 } else { 50 };
+        rows.push(outage::servers_killed(KILLED, Duration::ZERO, tickets).await);
     }
     if extent.all && extent.wants(KILLED_LONG) {
-        table.add(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
+        rows.push(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
     }
+    rows
+}
+
+/// What needs the machine for itself.
+async fn alone(extent: &Extent) -> Vec<Row> {
+    let mut rows = Vec::new();
     if extent.wants(FLOOD) {
-        table.add(quiet::flood(FLOOD, many(10_000, 500)).await);
+        let tickets = if extent.all { 10_000 } else { 500 };
+        rows.push(quiet::flood(FLOOD, tickets).await);
     }
     if extent.wants(IDLE) {
-        let watched = SECOND * if extent.all { 60 } else { 10 };
-        table.add(quiet::idle(IDLE, watched).await);
+        let watched = SECOND * if extent.all { 60 } else { 20 };
+        rows.push(quiet::idle(IDLE, watched).await);
     }
+    rows
 }
 
 const UNDECODABLE: &str = "tickets are stored that nobody can decode";
@@ -186,6 +204,11 @@ const KINDS: &[Kind] = &[
         few: 2,
         plans: |_| clock_jumps(),
     },
+    Kind {
+        name: "the leader of two stands still beyond its lease",
+        few: 2,
+        plans: stands_still,
+    },
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -215,6 +238,14 @@ fn each_write(known: &Lessons, fault: &Fault) -> Vec<Plan> {
     let writes = known.unanswered.writes.iter();
     let plans =
         writes.map(|(aim, nth)| unanswered(Disturbance::Broken(aim.clone(), *nth, fault.clone())));
+    plans.collect()
+}
+
+/// While a write of a ticket's status is on its way.
+fn stands_still(known: &Lessons) -> Vec<Plan> {
+    let writes = known.unanswered.writes.iter();
+    let of_tickets = writes.filter(|(aim, _)| aim.resource == "tickets/status");
+    let plans = of_tickets.map(|(aim, nth)| unanswered(Disturbance::StandStill(aim.clone(), *nth)));
     plans.collect()
 }
 
