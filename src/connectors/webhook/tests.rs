@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use rstest::rstest;
 
 use super::*;
-use crate::api::ConnectorType;
+use crate::api::{ConnectorType, EscalationPolicy};
 use crate::connectors::Connectors;
 use crate::connectors::secret::SecretError;
 use crate::connectors::tests::{
-    At, Fixed, Receiver, again, assert_for_customers, bundle, delivery, http, one, refusal,
-    to_customers, try_once,
+    At, Fixed, Receiver, acknowledged, again, assert_for_customers, bundle, delivery, http, one,
+    refusal, to_customers, try_once,
 };
 use crate::domain::delivery::{Delivery, Message, Way, hex32};
 
@@ -272,4 +272,39 @@ async fn a_bundle_holds_every_message_under_an_id_made_of_theirs() {
     let id = hex32(ids.join("\n").as_bytes());
     assert_eq!(request.headers["webhook-id"], id);
     assert_eq!(items[2]["ticket"]["name"], "t-2");
+}
+
+#[test]
+fn the_body_that_the_page_about_webhooks_shows_is_a_message() {
+    let page = include_str!("../../../docs/page-by-webhook.md");
+    let shown = page.split("```json").nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    let message: Message = serde_json::from_str(shown).unwrap();
+    let written: serde_json::Value = serde_json::to_value(&message).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(shown).unwrap();
+    assert_eq!(written, shown, "no field more, none less");
+}
+
+#[tokio::test]
+async fn the_template_of_the_example_gives_json_for_pages_and_for_notices_without_a_next_step() {
+    let example = include_str!("../../../examples/ways/webhook.yaml");
+    let policy: EscalationPolicy = serde_saphyr::from_str(example).unwrap();
+    let mut connectors = policy.spec.connectors.into_iter();
+    let template = connectors.find_map(|connector| connector.template).unwrap();
+    let receiver = Receiver::answering(200).await;
+    let mut way = way(Some(&hook(&receiver)), false);
+    way.connector.template = Some(template);
+    let mut notice = acknowledged();
+    notice.message.data.next = None;
+    for delivery in [delivery(), notice] {
+        let outcome = send(values(&[]), &way, delivery, Timestamp::now()).await;
+        assert_eq!(outcome, SendOutcome::Delivered);
+    }
+    let last = receiver.requests().remove(1).json();
+    assert_eq!(last["title"], "Checkout returns 5xx");
+    assert_eq!(
+        last["text"],
+        "Acknowledged by alice. Next: nothing is timed"
+    );
+    assert_eq!(last["labels"][0], "AcknowledgedBy");
 }
