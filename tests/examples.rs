@@ -37,7 +37,7 @@ async fn every_example_is_taken_by_an_api_server_that_refuses_unknown_fields() {
     let stage = Stage::set("examples").await;
     let folders = ["", "tickets", "rcas", "ways"].map(files);
     let all: Vec<PathBuf> = folders.into_iter().flatten().collect();
-    assert_eq!(all.len(), 13, "examples: {all:?}");
+    assert_eq!(all.len(), 15, "examples: {all:?}");
     for path in all {
         let args = ["-n", &stage.namespace, "apply", "--validate=strict", "-f"];
         let said = stage
