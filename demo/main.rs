@@ -125,7 +125,7 @@ async fn story(plane: &ControlPlane, receiver: &Receiver) -> anyhow::Result<()> 
     let events = told
         .split_once("Events:")
         .map_or(told.as_str(), |(_, events)| events);
-    println!("Events:{events}");
+    println!("Events:{}", events.trim_end());
     for reason in ["Opened", "Escalated", "Acknowledged", "Resolved", "Closed"] {
         anyhow::ensure!(
             told.contains(reason),

@@ -115,3 +115,6 @@ impl Issuer {
         Some(linked)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub(super) async fn receive(intake: &Intake, request: Request) -> Result<Respons
         .split(',')
         .filter_map(|one| one.trim().strip_prefix("v1="))
         .collect();
-    let bytes = body(&head.headers, incoming).await?;
+    let bytes = body(incoming).await?;
     let refuse = |message: &str| Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
     match intake
         .keys

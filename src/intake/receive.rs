@@ -6,12 +6,14 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use serde_json::json;
 
 use super::Intake;
@@ -20,6 +22,8 @@ use super::metrics::Outcome;
 
 /// Largest body.
 pub const BODY_MOST: usize = 1024 * 1024;
+/// What is taken of a body that is refused.
+const FORGOTTEN_MOST: usize = 16 * BODY_MOST;
 /// Longest time for a body to arrive.
 const BODY_LIMIT: Duration = Duration::from_secs(15);
 /// Seconds after which it is worth coming again.
@@ -65,24 +69,16 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Reads a body.
-pub async fn body(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        Refusal::new(
+/// Reads a body. What is above the limit is taken and forgotten: a sender that is cut off while it sends never reads
+/// why, and comes again for ever.
+pub async fn body(body: Body) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(BODY_LIMIT, read(body)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(Unreadable::TooLarge)) => Err(Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body must be at most 1 MiB; send fewer alerts at once",
-        )
-    };
-    let told = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|told| told > BODY_MOST) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(BODY_LIMIT, to_bytes(body, BODY_MOST)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_limit(&error) => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(
+        )),
+        Ok(Err(Unreadable::Broken)) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "the body ended before it was whole",
         )),
@@ -93,9 +89,43 @@ pub async fn body(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     }
 }
 
-fn is_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
+/// Takes a body that nobody wants, so that its sender reads the answer.
+pub async fn forget(body: Body) {
+    let mut seen = 0;
+    let mut chunks = body.into_data_stream();
+    let taken = async {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            seen += chunk.len();
+            if seen > FORGOTTEN_MOST {
+                return;
+            }
+        }
+    };
+    // Whoever sends on after that is cut off.
+    let _late = tokio::time::timeout(BODY_LIMIT, taken).await;
+}
+
+enum Unreadable {
+    TooLarge,
+    Broken,
+}
+
+async fn read(body: Body) -> Result<Bytes, Unreadable> {
+    let (mut bytes, mut seen) = (BytesMut::new(), 0);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Unreadable::Broken)?;
+        seen += chunk.len();
+        if seen <= BODY_MOST {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > FORGOTTEN_MOST {
+            break;
+        }
+    }
+    if seen > BODY_MOST {
+        return Err(Unreadable::TooLarge);
+    }
+    Ok(bytes.freeze())
 }
 
 /// The token of a request: bearer, or the password of basic authentication.
@@ -115,6 +145,19 @@ pub fn token(headers: &HeaderMap) -> Option<String> {
 }
 
 impl Intake {
+    /// Reads the body of those whose token is in force.
+    pub async fn body_of_known(
+        &self,
+        headers: &HeaderMap,
+        incoming: Body,
+    ) -> Result<Bytes, Refusal> {
+        if let Err(refused) = self.admit(token(headers).as_deref()).await {
+            forget(incoming).await;
+            return Err(refused);
+        }
+        body(incoming).await
+    }
+
     /// Lets those in whose token is in force.
     pub async fn admit(&self, token: Option<&str>) -> Result<(), Refusal> {
         let Some(token) = token else {
@@ -163,9 +206,13 @@ pub fn told(told: &[Told]) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use axum::body::Body;
-    use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+    use axum::http::header::AUTHORIZATION;
     use axum::http::{HeaderMap, HeaderValue, StatusCode};
+    use futures::StreamExt;
 
     use super::{BODY_MOST, Told, body, status, token};
     use crate::intake::metrics::Outcome;
@@ -194,17 +241,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_above_1_mib_is_refused_whether_its_length_is_told_or_not() {
-        let big = || Body::from(vec![b'x'; BODY_MOST + 1]);
-        let told = headers(CONTENT_LENGTH, &(BODY_MOST + 1).to_string());
-        for headers in [HeaderMap::new(), told] {
-            let refused = body(&headers, big()).await.unwrap_err();
-            assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
-        }
+    async fn a_body_above_1_mib_is_refused_and_taken_to_its_end() {
+        let refused = body(Body::from(vec![b'x'; BODY_MOST + 1])).await;
+        assert_eq!(refused.unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
         let whole = Body::from(vec![b'x'; BODY_MOST]);
+        assert_eq!(body(whole).await.unwrap().len(), BODY_MOST);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = taken.clone();
+        let chunks = futures::stream::iter(0..100).map(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, std::io::Error>(vec![b'x'; BODY_MOST])
+        });
+        assert!(body(Body::from_stream(chunks)).await.is_err());
         assert_eq!(
-            body(&HeaderMap::new(), whole).await.unwrap().len(),
-            BODY_MOST
+            taken.load(Ordering::SeqCst),
+            17,
+            "and what never ends is cut off"
         );
     }
 
@@ -212,7 +264,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
         let never =
             Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        let refused = body(&HeaderMap::new(), never).await.unwrap_err();
+        let refused = body(never).await.unwrap_err();
         assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT);
     }
 

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::alert::Way;
 use super::keys::Signer;
 use super::pagerduty::{self, Asked};
-use super::receive::{Refusal, body, status, token, told};
+use super::receive::{Refusal, body, status, told};
 use super::settings::Settings;
 use super::{Intake, alertmanager, generic, page, pagerduty_webhook, watching};
 use crate::clock::Now;
@@ -29,8 +29,8 @@ use crate::domain::alert::Hearing;
 
 /// Longest time for the head of a request to arrive, and for a connection to idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
+/// Connections at once; more wait to be accepted. Each may hold a body of 1 MiB before anybody knows who sends it.
+const CONNECTIONS: usize = 256;
 /// Between two tries to accept when the system has no more to give.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// Signatures with a time in them are taken this long before and after it, in seconds.
@@ -136,10 +136,10 @@ impl Intake {
         let (head, incoming) = request.into_parts();
         let signature = head.headers.get("x-grafana-alerting-signature");
         let signature = signature.filter(|_| way == Way::Grafana);
-        if signature.is_none() {
-            self.admit(token(&head.headers).as_deref()).await?;
-        }
-        let bytes = body(&head.headers, incoming).await?;
+        let bytes = match signature {
+            Some(_) => body(incoming).await?,
+            None => self.body_of_known(&head.headers, incoming).await?,
+        };
         if let Some(signature) = signature {
             let time = head.headers.get("x-grafana-alerting-signature-timestamp");
             let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
@@ -195,8 +195,7 @@ impl Intake {
 
     async fn anyone(&self, request: Request) -> Result<Response, Refusal> {
         let (head, incoming) = request.into_parts();
-        self.admit(token(&head.headers).as_deref()).await?;
-        let bytes = body(&head.headers, incoming).await?;
+        let bytes = self.body_of_known(&head.headers, incoming).await?;
         let settings = self.configured()?;
         let alerts = generic::read(&bytes)
             .map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
@@ -206,8 +205,7 @@ impl Intake {
 
     /// Answers in the form that clients of the Events API expect.
     async fn event(&self, request: Request) -> Result<Response, Refusal> {
-        let (head, incoming) = request.into_parts();
-        let bytes = body(&head.headers, incoming).await?;
+        let bytes = body(request.into_body()).await?;
         let event = pagerduty::read(&bytes)
             .map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
         self.admit(Some(&event.routing_key)).await?;

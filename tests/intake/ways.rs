@@ -270,8 +270,16 @@ async fn bodies_that_are_too_large_or_no_json_are_refused_with_the_reason() {
     let headers = [("authorization", bearer.as_str())];
     let send =
         async |path: &str, text: String| intake.post_with(path, &headers, text).await.unwrap();
-    let answer = send("/v1/alerts", "x".repeat(1024 * 1024 + 1)).await;
-    assert_eq!(answer.status, 413, "{answer:?}");
+    for size in [1024 * 1024 + 1, 8 * 1024 * 1024] {
+        let answer = send("/v1/alerts", "x".repeat(size)).await;
+        assert_eq!(answer.status, 413, "{answer:?}");
+    }
+    let unknown = intake.post_with("/v1/alerts", &[], "x".repeat(4 * 1024 * 1024));
+    assert_eq!(
+        unknown.await.unwrap().status,
+        401,
+        "told although the body is not wanted"
+    );
     for path in [
         "/v1/alertmanager",
         "/v1/grafana",
