@@ -52,6 +52,16 @@ demo: controlplane ## See a ticket escalate, be answered and closed, on a real A
 bench: controlplane ## Measure the performance claims (benches/)
 	$(CARGO) bench $(FLAGS) --benches
 
+# Pinned here, installed into the user's cache at the first run; nothing else needs it.
+MUTANTS := 27.1.0
+
+.PHONY: mutants
+mutants: ## Change the rules in every small way and see that a test notices (docs/mutants.md; SHARD=17/80 takes a part)
+	@tool="$${XDG_CACHE_HOME:-$$HOME/.cache}/firebell/tools/cargo-mutants-$(MUTANTS)"; \
+	[ -x "$$tool/bin/cargo-mutants" ] || $(CARGO) install cargo-mutants --version $(MUTANTS) --locked --root "$$tool"; \
+	PATH="$$tool/bin:$$PATH" $(CARGO) mutants --copy-target=true --output target \
+		$(if $(SHARD),--shard $(SHARD) --sharding round-robin)
+
 .PHONY: crds
 crds: ## Write crds/ and the chart's copy anew from the types in src/api
 	UPDATE_CRDS=1 $(CARGO) test $(FLAGS) --lib api::crd
