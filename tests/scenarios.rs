@@ -12,6 +12,8 @@ mod bundles;
 mod chain;
 #[path = "scenarios/collection.rs"]
 mod collection;
+#[path = "scenarios/document.rs"]
+mod document;
 #[path = "scenarios/faults.rs"]
 mod faults;
 #[path = "scenarios/holds.rs"]

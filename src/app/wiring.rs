@@ -28,6 +28,7 @@ use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
 use crate::controller::client::scoped;
 use crate::controller::collection::{Collection, unused_in};
 use crate::controller::commit::StatusWriter;
+use crate::controller::document::Documents;
 use crate::controller::engine::Engine;
 use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
@@ -309,6 +310,7 @@ fn policy_desk(
         namespaces: args.namespaces.clone(),
         tally: tally.clone(),
         source,
+        documents: Documents::new(base.client.clone()),
         secrets: Mutex::default(),
     })
 }

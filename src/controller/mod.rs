@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod client;
 pub mod collection;
 pub mod commit;
+pub mod document;
 pub mod drive;
 pub mod engine;
 pub mod error;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::client::call;
 use super::commit::{StatusWriter, Wanted};
+use super::document::{Documents, Source};
 use super::engine::{Look, Place, Turn};
 use super::error::{CallError, Class};
 use super::events::{Events, reference};
@@ -75,6 +76,8 @@ pub struct PolicyDesk {
     pub tally: Tally,
     /// Where Secrets are read. What a page may need later is known from then on.
     pub source: Arc<dyn SecretSource>,
+    /// Keeps the support documents.
+    pub documents: Documents,
     /// So that a look for another reason reads no Secret.
     pub secrets: Mutex<HashMap<Key, SecretsSeen>>,
 }
@@ -89,6 +92,7 @@ impl Look for PolicyDesk {
         };
         let Some(policy) = self.view.policies.get(&key) else {
             self.secrets.lock().remove(&key);
+            self.documents.forget(&key);
             return rest(None);
         };
         match place.leave_for(Box::pin(self.settle(&key, &policy))).await {
@@ -117,7 +121,15 @@ impl PolicyDesk {
             Ok(_) => Some(self.store(key, policy).await?),
             Err(_) => None,
         };
+        let source = match (&checked.policy, &revision) {
+            (Ok(valid), Some(revision)) => Some(Source::new(revision, valid, &open_items)),
+            (Ok(_), None) | (Err(_), _) => {
+                Source::in_use(policy, &around, &self.view.policies.index())
+            }
+        };
+        let kept = self.documents.keep(policy, source.as_ref(), now).await;
         let found = Found {
+            document: kept.as_ref().ok().cloned().flatten(),
             revision,
             errors: checked.policy.err().unwrap_or_default(),
             open_items,
@@ -125,6 +137,8 @@ impl PolicyDesk {
             usage: self.usage(key),
         };
         self.write(key, policy, &found, now).await?;
+        // What is found is told even where the document cannot be kept now; then it is tried again.
+        kept?;
         let again = if missing || secrets.keys.is_none() {
             MISSING_AGAIN
         } else {

@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::document::Kept;
 use super::policy::Use;
 use crate::api::condition::{condition_type, reason};
-use crate::api::{Condition, ConditionStatus, EscalationPolicy, EscalationPolicyStatus, Time};
+use crate::api::{
+    Condition, ConditionStatus, DocumentRef, EscalationPolicy, EscalationPolicyStatus, Time,
+};
 use crate::domain::next::Transition;
 use crate::domain::policy::{Finding, OpenItem};
 use crate::domain::suspend;
@@ -25,6 +28,8 @@ pub struct Found {
     pub open_items: Vec<OpenItem>,
     /// The default policies of its namespace, the one that counts first.
     pub defaults: Vec<String>,
+    /// How its document is kept; `None` when that is not known now.
+    pub document: Option<Kept>,
     /// Its users; `None` when this operator does not see all of them.
     pub usage: Option<Use>,
 }
@@ -69,6 +74,7 @@ pub fn status_of(
     readiness(&mut conditions, found, before.revision.as_deref());
     default_conflict(&mut conditions, policy, found);
     suspended(&mut conditions, policy, status.suspend_seen_time);
+    document(&mut conditions, &mut status, found.document.as_ref());
     status.conditions = conditions.list;
     transitions.extend(told(&before, &status, generation));
     (status, transitions)
@@ -155,6 +161,34 @@ fn suspended(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, seen: O
     }
 }
 
+/// Says how the support document is kept; where that is not known now, what was said before stands.
+fn document(
+    conditions: &mut Conditions<'_>,
+    status: &mut EscalationPolicyStatus,
+    kept: Option<&Kept>,
+) {
+    let Some(kept) = kept else {
+        let known = |before: &&Condition| before.type_ == condition_type::DOCUMENT_KEPT;
+        let before = conditions.before.iter().find(known);
+        conditions.list.extend(before.cloned());
+        return;
+    };
+    status.document = kept.there().then(|| DocumentRef {
+        config_map: kept.config_map.clone(),
+    });
+    let holds = if kept.whole() {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::False
+    };
+    conditions.set(
+        condition_type::DOCUMENT_KEPT,
+        holds,
+        kept.reason(),
+        &kept.message(),
+    );
+}
+
 /// Conditions as they are put together: one that stays as it was keeps its time.
 struct Conditions<'a> {
     before: &'a [Condition],
@@ -213,6 +247,9 @@ fn told(
                 condition_type::STALLED => reason::INVALID_SPEC,
                 condition_type::DEFAULT_CONFLICT => condition_type::DEFAULT_CONFLICT,
                 condition_type::SUSPENDED => condition_type::SUSPENDED,
+                condition_type::DOCUMENT_KEPT if condition.status == ConditionStatus::False => {
+                    "DocumentNotKept"
+                }
                 _ => return None,
             };
             Some(Transition {
