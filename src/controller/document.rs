@@ -1,8 +1,8 @@
-//! The support document of each policy, kept in a ConfigMap beside it: written only when it differs, restored when
+//! The support document of each policy, kept in a `ConfigMap` beside it: written only when it differs, restored when
 //! somebody edits or deletes it, gone with the policy.
 //!
-//! ConfigMaps are never listed nor watched: one is read by name when its policy is looked at, which is at an edit, when
-//! its numbers change, and once an hour. A ConfigMap of that name that is not ours is left alone.
+//! `ConfigMap`s are never listed nor watched: one is read by name when its policy is looked at, which is at an edit, when
+//! its numbers change, and once an hour. A `ConfigMap` of that name that is not ours is left alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,11 +26,11 @@ use crate::domain::policy::{OpenItem, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyIndex;
 use crate::simulation::timetables;
 
-/// The key of the document in its ConfigMap.
+/// The key of the document in its `ConfigMap`.
 pub const FILE: &str = "document.md";
 /// Most bytes of the text: the API server takes 1 MiB of data, the key included.
 pub const MOST: usize = 1024 * 1024 - 1024;
-/// A ConfigMap that was as it should be is not asked for again before.
+/// A `ConfigMap` that was as it should be is not asked for again before.
 const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 /// What is written where a text was cut.
 const CUT: &str = "\n\n---\n\nThis document was cut here: a ConfigMap holds 1 MiB. \
@@ -43,7 +43,7 @@ pub enum Standing {
     Kept,
     /// Kept, and cut.
     Cut,
-    /// A ConfigMap of its name is somebody else's.
+    /// A `ConfigMap` of its name is somebody else's.
     NameTaken,
     /// The API server does not let us.
     Refused,
@@ -52,14 +52,14 @@ pub enum Standing {
 /// What became of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Name of the ConfigMap.
+    /// Name of the `ConfigMap`.
     pub config_map: String,
     /// How it stands.
     pub standing: Standing,
 }
 
 impl Kept {
-    /// Whether the ConfigMap holds the whole document.
+    /// Whether the `ConfigMap` holds the whole document.
     pub fn whole(&self) -> bool {
         match self.standing {
             Standing::Kept => true,
@@ -67,7 +67,7 @@ impl Kept {
         }
     }
 
-    /// Whether there is a document of ours in the ConfigMap.
+    /// Whether there is a document of ours in the `ConfigMap`.
     pub fn there(&self) -> bool {
         match self.standing {
             Standing::Kept | Standing::Cut => true,
@@ -177,12 +177,12 @@ impl Documents {
         }
     }
 
-    /// Forgets a policy that is gone; its ConfigMap goes with it.
+    /// Forgets a policy that is gone; its `ConfigMap` goes with it.
     pub fn forget(&self, key: &Key) {
         self.held.lock().remove(key);
     }
 
-    /// Makes sure that the document of the content in use stands in its ConfigMap. `None` = nothing is in use yet.
+    /// Makes sure that the document of the content in use stands in its `ConfigMap`. `None` = nothing is in use yet.
     pub async fn keep(
         &self,
         policy: &EscalationPolicy,
@@ -281,7 +281,7 @@ impl Documents {
     }
 }
 
-/// Name of the ConfigMap of a policy.
+/// Name of the `ConfigMap` of a policy.
 pub fn name_of(policy: &str) -> String {
     format!("{policy}-support-document")
 }
@@ -309,7 +309,7 @@ fn config_map(policy: &EscalationPolicy, name: &str, text: &str) -> ConfigMap {
     }
 }
 
-/// Whether a ConfigMap is the document of a policy: it carries our label, and belongs to nobody else. One whose owner
+/// Whether a `ConfigMap` is the document of a policy: it carries our label, and belongs to nobody else. One whose owner
 /// was an earlier policy of that name, and is about to be collected, counts as ours too.
 fn is_ours(there: &ConfigMap, policy: &EscalationPolicy) -> bool {
     let name = policy.metadata.name.as_deref().unwrap_or_default();
@@ -328,7 +328,7 @@ fn is_ours(there: &ConfigMap, policy: &EscalationPolicy) -> bool {
     label.is_some_and(|label| *label == label_of(name)) || owners.iter().any(owned)
 }
 
-/// Whether a ConfigMap is as it should be. Labels and annotations that others added are theirs.
+/// Whether a `ConfigMap` is as it should be. Labels and annotations that others added are theirs.
 fn same(there: &ConfigMap, wanted: &ConfigMap) -> bool {
     let label = |of: &ConfigMap| {
         of.metadata
@@ -342,7 +342,7 @@ fn same(there: &ConfigMap, wanted: &ConfigMap) -> bool {
         && label(there) == label(wanted)
 }
 
-/// As much of a document as a ConfigMap holds, and whether it had to be cut for that.
+/// As much of a document as a `ConfigMap` holds, and whether it had to be cut for that.
 fn fitting(text: String) -> (String, bool) {
     if text.len() <= MOST {
         return (text, false);
