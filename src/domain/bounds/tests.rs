@@ -159,6 +159,34 @@ fn whoever_was_reached_at_the_present_step_stays_known_as_long_as_possible() {
 }
 
 #[test]
+fn only_as_many_receipts_go_as_room_is_needed_and_why_a_delivery_failed_stays() {
+    let mut status = TicketStatus::default();
+    while written_size(&status) <= BUDGET {
+        let number = status.deliveries.len();
+        status.deliveries.push(DeliveryRecord {
+            id: number.to_string(),
+            state: if number == 0 {
+                DeliveryState::Failed
+            } else {
+                DeliveryState::Delivered
+            },
+            message: Some("x".repeat(300)),
+            ..DeliveryRecord::default()
+        });
+    }
+    let whole = status.clone();
+    assert!(fit(&mut status).is_empty());
+    assert_eq!(status.deliveries.len(), whole.deliveries.len());
+    let silent: Vec<_> = status
+        .deliveries
+        .iter()
+        .filter(|known| known.message.is_none())
+        .map(|known| known.id.as_str())
+        .collect();
+    assert_eq!(silent, ["1"], "the oldest receipt makes room enough");
+}
+
+#[test]
 fn more_than_64_deliveries_lose_finished_ones_first_then_the_oldest_unfinished() {
     let mut status = TicketStatus::default();
     let records = (0..70).map(|number| DeliveryRecord {
