@@ -181,6 +181,25 @@ pub fn open(state: DeliveryState) -> bool {
     }
 }
 
+/// Whether a delivery has reached its target, or may have, as far as this decision can know: the outbox's word counts
+/// before the record, which may not have it yet.
+pub fn reached(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
+    match draft.seen.outbox.get(&DeliveryId::from_stored(&record.id)) {
+        Some(Progress::InFlight { .. } | Progress::Delivered { .. }) => true,
+        Some(Progress::Failed { .. } | Progress::Cancelled { .. }) => false,
+        None => match record.state {
+            DeliveryState::Sending | DeliveryState::Delivered | DeliveryState::Unknown => true,
+            DeliveryState::Armed => may_have_left(draft, record),
+            DeliveryState::Failed | DeliveryState::Cancelled => false,
+        },
+    }
+}
+
+/// Whether a process before this one may have sent what is armed: it was due before this one looked.
+fn may_have_left(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
+    record.time.0 < draft.seen.first_seen
+}
+
 /// Takes the outbox's results into the entries; returns the finished ones.
 pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
     let mut finished = Vec::new();
@@ -416,14 +435,13 @@ fn resend(draft: &mut Draft<'_>) {
 }
 
 fn withhold(draft: &mut Draft<'_>, at: usize) {
+    let known = draft.status.deliveries.get(at);
+    let sent = known.is_some_and(|known| reached(draft, known));
     if let Some(known) = draft.status.deliveries.get_mut(at) {
-        known.state = match known.state {
-            DeliveryState::Sending => DeliveryState::Unknown,
-            DeliveryState::Armed
-            | DeliveryState::Delivered
-            | DeliveryState::Failed
-            | DeliveryState::Cancelled
-            | DeliveryState::Unknown => DeliveryState::Cancelled,
+        known.state = if sent {
+            DeliveryState::Unknown
+        } else {
+            DeliveryState::Cancelled
         };
         draft.lazy_until = Some(draft.now);
     }

@@ -14,9 +14,7 @@ use super::delivery::{DeliveryId, Target};
 use super::draft::{Draft, Tell};
 use super::facts::{Block, hash_of};
 use super::incident;
-use crate::api::{
-    Audience, ConnectorType, DeliveryState, NotifyOn, NotifyTarget, Phase, TicketStatus, Update,
-};
+use crate::api::{Audience, ConnectorType, NotifyOn, NotifyTarget, Phase, TicketStatus, Update};
 
 /// What caused a notice: the hash of a block and when it was acted on, or a subject and its time. The time makes a
 /// block that is taken away and written again in the same words a new cause.
@@ -101,7 +99,7 @@ pub fn paged(draft: &Draft<'_>) -> Vec<Target> {
             .as_deref()
             .is_none_or(|kind| kind == "SeverityNow");
         // Behind a repeat that did not leave stands the page before it, which did.
-        let reached = reached(known.state) || known.repeat.is_some();
+        let reached = deliveries::reached(draft, known) || known.repeat.is_some();
         if !is_page || known.round < first || !reached {
             continue;
         }
@@ -109,13 +107,6 @@ pub fn paged(draft: &Draft<'_>) -> Vec<Target> {
         paged.extend(target.filter(|target| !paged.contains(target)));
     }
     paged
-}
-
-fn reached(state: DeliveryState) -> bool {
-    match state {
-        DeliveryState::Sending | DeliveryState::Delivered | DeliveryState::Unknown => true,
-        DeliveryState::Armed | DeliveryState::Failed | DeliveryState::Cancelled => false,
-    }
 }
 
 /// Tells one target: arms a notice, which leaves once it is written.
@@ -201,7 +192,7 @@ pub fn to_incident_services(draft: &mut Draft<'_>, kind: &str, cause: &Cause) {
         let Some(target) = Target::parse(&known.target).filter(|_| called) else {
             continue;
         };
-        if !reached(known.state) && known.repeat.is_none() {
+        if !deliveries::reached(draft, known) && known.repeat.is_none() {
             continue;
         }
         let ways = people.ways(&target, "", None).into_iter();

@@ -197,3 +197,41 @@ fn acknowledged_before_the_deadline_that_the_operator_slept_through_the_step_is_
     assert!(!pages(&model).iter().any(|page| page.contains("manager")));
     assert_eq!(notices(&model), Vec::<String>::new());
 }
+
+/// Back at 10:50 after most of an hour: the repeat leaves at once, half a second later whoever was missed is paged.
+fn back_after_a_downtime() -> Model {
+    let mut model = hesitant();
+    model.run_until(at("10:01"));
+    model.down_until(at("10:50"));
+    model
+}
+
+#[test]
+fn whoever_was_missed_and_is_just_being_paged_hears_of_an_acknowledgement_before_the_answer() {
+    let mut model = back_after_a_downtime();
+    acknowledge(&mut model, "10:50:00.7");
+    model.run_until(at("10:55"));
+    assert_eq!(
+        notices(&model),
+        ["10:50 AcknowledgedBy bob", "10:50 AcknowledgedBy carol"]
+    );
+    let delivered = Some(DeliveryState::Delivered);
+    assert_eq!(state_of(&model, "contact/bob"), delivered);
+}
+
+#[test]
+fn whoever_a_stopped_process_may_have_paged_hears_of_an_acknowledgement_and_the_page_is_unknown() {
+    let mut model = back_after_a_downtime();
+    acknowledge(&mut model, "10:50:30");
+    model.run_until(at("10:50:00.7"));
+    model.down_until(at("10:51"));
+    model.run_until(at("10:55"));
+    assert_eq!(
+        state_of(&model, "contact/bob"),
+        Some(DeliveryState::Unknown)
+    );
+    assert_eq!(
+        notices(&model),
+        ["10:51 AcknowledgedBy bob", "10:51 AcknowledgedBy carol"]
+    );
+}
