@@ -68,6 +68,22 @@ pub enum Stage {
     receipt,
 }
 
+/// What became of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Heart {
+    /// The dead man's switch took it.
+    Sent,
+    /// It could not be sent.
+    Failed,
+    /// Not all is well.
+    Withheld,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeartLabels {
+    outcome: Heart,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabels {
     kind: Kind,
@@ -136,6 +152,8 @@ pub struct Metrics {
     watch_silence: Gauge<f64, AtomicU64>,
     leader: Gauge,
     overlapping: Gauge,
+    neglected: Gauge,
+    heartbeats: Family<HeartLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -175,6 +193,8 @@ impl Metrics {
             watch_silence: Gauge::default(),
             leader: Gauge::default(),
             overlapping: Gauge::default(),
+            neglected: Gauge::default(),
+            heartbeats: Family::default(),
         };
         new.leader.set(1);
         new
@@ -309,6 +329,16 @@ impl Metrics {
             "Other operators that work in the same namespaces",
             self.overlapping.clone(),
         );
+        to.register(
+            "neglected_tickets",
+            "Tickets with something due that the last audit found undone",
+            self.neglected.clone(),
+        );
+        to.register(
+            "heartbeats",
+            "Heartbeats to the dead man's switch, by what became of them",
+            self.heartbeats.clone(),
+        );
     }
 
     /// The text that a monitoring system reads.
@@ -432,6 +462,19 @@ impl Metrics {
     /// Notes whether this replica leads.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// Sets how many tickets the audit found forgotten.
+    pub fn neglected(&self, count: usize) {
+        self.neglected
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a heartbeat.
+    pub fn heart(&self, outcome: Heart) {
+        self.heartbeats
+            .get_or_create(&HeartLabels { outcome })
+            .inc();
     }
 
     /// Sets how many other operators work in the same namespaces.

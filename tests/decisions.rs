@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "decisions/audit.rs"]
+mod audit;
 #[path = "decisions/bounds.rs"]
 mod bounds;
 #[path = "decisions/crashes.rs"]

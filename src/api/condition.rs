@@ -80,6 +80,8 @@ pub mod condition_type {
     pub const PIN_LOST: &str = "PinLost";
     /// Ticket: what became of `spec.escalation`.
     pub const ESCALATION_REQUESTED: &str = "EscalationRequested";
+    /// Ticket: the audit found something due that the operator had not done.
+    pub const NEGLECTED: &str = "Neglected";
     /// Policy: more than one default in the namespace.
     pub const DEFAULT_CONFLICT: &str = "DefaultConflict";
     /// Policy: all its tickets are held.

@@ -169,6 +169,16 @@ impl HttpClient {
         }
     }
 
+    /// Asks `url` for an answer, like [`HttpClient::post`].
+    pub async fn get(&self, url: &str, limit: Duration) -> Result<Answer, HttpError> {
+        let (url, client) = self.admit(url)?;
+        match tokio::time::timeout(limit, client.get(url).send()).await {
+            Ok(Ok(response)) => Ok(read_answer(response).await),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(HttpError::Timeout(limit)),
+        }
+    }
+
     /// The same for protocols that answer in the body: reads it too, within the same limit. An answer whose body does
     /// not come is none.
     pub async fn post_for_body(

@@ -3,6 +3,7 @@
 //! Nothing here judges what a ticket means; that is `domain`. What this room knows is the API server: stale reads,
 //! conflicts, silent watches, storms (architecture.md, "what is known to bite").
 
+pub mod auditor;
 pub mod backoff;
 pub mod client;
 pub mod collection;
@@ -15,6 +16,7 @@ pub mod events;
 pub mod followups;
 pub mod freshness;
 pub mod gate;
+pub mod heartbeat;
 pub mod key;
 pub mod leader;
 pub mod observe;

@@ -16,7 +16,7 @@ use super::policy::ValidPolicy;
 use super::steps::Row;
 use super::timetable::Chain;
 use super::{
-    advice, archiving, bounds, conditions, deliveries, escalation, followup, handover, holds,
+    advice, archiving, audit, bounds, conditions, deliveries, escalation, followup, handover, holds,
     lifecycle, opening, pinning, targets, timeline, underway, updates, waiting,
 };
 use crate::api::condition_type::DELIVERED;
@@ -323,6 +323,7 @@ fn apply_rules(draft: &mut Draft<'_>) {
     escalation::apply(draft);
     handover::apply(draft);
     archiving::apply(draft);
+    audit::apply(draft);
     waiting::apply(draft);
 }
 

@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod audience;
+pub mod audit;
 pub mod calendar;
 pub mod decide;
 pub mod delivery;

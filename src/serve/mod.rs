@@ -68,12 +68,13 @@ impl Health {
         lines
     }
 
-    fn stuck(&self, now: Instant) -> Vec<&'static str> {
+    /// Loops that have not moved for longer than `limit`.
+    pub fn stuck(&self, now: Instant, limit: Duration) -> Vec<&'static str> {
         let inner = self.inner.lock();
         inner
             .moved
             .iter()
-            .filter(|(_, at)| now.saturating_duration_since(**at) > STUCK)
+            .filter(|(_, at)| now.saturating_duration_since(**at) > limit)
             .map(|(what, _)| *what)
             .collect()
     }
@@ -103,7 +104,7 @@ pub fn router(health: Health, metrics: Metrics, refresh: Refresh) -> Router {
 }
 
 async fn livez(State(served): State<Served>) -> (StatusCode, String) {
-    let stuck = served.health.stuck(Instant::now());
+    let stuck = served.health.stuck(Instant::now(), STUCK);
     if stuck.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
@@ -198,9 +199,9 @@ mod tests {
     fn a_loop_that_stands_still_is_stuck() {
         let health = Health::default();
         health.moves("tickets");
-        assert!(health.stuck(Instant::now()).is_empty());
+        assert!(health.stuck(Instant::now(), STUCK).is_empty());
         assert_eq!(
-            health.stuck(Instant::now() + STUCK + Duration::from_secs(1)),
+            health.stuck(Instant::now() + STUCK + Duration::from_secs(1), STUCK),
             ["tickets"]
         );
     }

@@ -1,0 +1,242 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Config;
+use tokio::sync::mpsc;
+
+use super::{Heartbeat, Switch};
+use crate::api::{Ticket, TicketSpec};
+use crate::clock::{OperatorClock, WallClock};
+use crate::connectors::http::{HttpClient, HttpOptions};
+use crate::controller::auditor::Auditor;
+use crate::controller::client::{Ear, client};
+use crate::controller::commit::StatusWriter;
+use crate::controller::events::Events;
+use crate::controller::freshness::{SILENCE, Watches};
+use crate::controller::gate::Gate;
+use crate::controller::leader::{Leadership, Post, Standing};
+use crate::controller::ticket::TicketDesk;
+use crate::controller::unanswered::Unanswered;
+use crate::controller::versions::Origin;
+use crate::controller::view::{Bells, Trigger, View};
+use crate::domain::observed::Settings;
+use crate::metrics::{Kind, Metrics};
+use crate::outbox::{Outbox, OutboxConfig, Unobserved};
+use crate::serve::Health;
+use crate::testkit::receiver::{Behaviour, Receiver};
+
+/// A heartbeat over a view that nobody works on, in front of a switch; the API server is away.
+struct Scene {
+    heartbeat: Heartbeat,
+    switch: Receiver,
+    view: Arc<View>,
+    asked: mpsc::UnboundedReceiver<Trigger>,
+    post: Post,
+    metrics: Metrics,
+    _queues: Box<dyn std::any::Any>,
+}
+
+const EVERY: Duration = Duration::from_secs(30);
+
+async fn scene() -> Scene {
+    let switch = Receiver::start().await.unwrap();
+    let (clock, watches, metrics) = (OperatorClock::start(), Watches::default(), Metrics::default());
+    let (post, leadership) = Leadership::elected();
+    let until = Instant::now() + Duration::from_hours(1);
+    post.tell(Standing::Leads { until });
+    let ear = Ear {
+        clock: clock.clone(),
+        watches: watches.clone(),
+        metrics: metrics.clone(),
+    };
+    let nowhere = Config::new("http://127.0.0.1:1".parse().unwrap());
+    let client = client(nowhere, ear, leadership.clone()).unwrap();
+    let http = HttpClient::new(&HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem: None,
+    })
+    .unwrap();
+    let (tickets, asked) = mpsc::unbounded_channel();
+    let (policies, policies_queue) = mpsc::unbounded_channel();
+    let (doubts, doubts_queue) = mpsc::unbounded_channel();
+    let (reports, reports_queue) = mpsc::unbounded_channel();
+    let (events, events_queue) = Events::new("test", metrics.clone());
+    let outbox = Outbox::new(
+        OutboxConfig::default(),
+        Arc::new(Nobody),
+        Arc::new(WallClock),
+        Arc::new(Unobserved),
+        reports,
+    );
+    let bells = Bells {
+        tickets,
+        policies,
+        doubts,
+    };
+    let view = Arc::new(View::new(None, outbox.clone(), bells, clock.clone(), metrics.clone()));
+    let desk = Arc::new(TicketDesk {
+        client: client.clone(),
+        view: view.clone(),
+        outbox,
+        writer: StatusWriter {
+            client,
+            gate: Gate::new(4),
+            metrics: metrics.clone(),
+        },
+        events,
+        unanswered: Unanswered::default(),
+        clock,
+        watches: watches.clone(),
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
+        settings: Settings::default(),
+    });
+    watches.alive("shop", Instant::now());
+    let health = Health::default();
+    health.moves(Kind::Ticket.word());
+    let url = switch.url("/beat").into();
+    Scene {
+        heartbeat: Heartbeat {
+            auditor: Auditor::new(desk),
+            switch: Some(Switch { url, http }),
+            watches,
+            health,
+            leadership,
+            metrics: metrics.clone(),
+            every: EVERY,
+        },
+        switch,
+        view,
+        asked,
+        post,
+        metrics,
+        _queues: Box::new((policies_queue, doubts_queue, reports_queue, events_queue)),
+    }
+}
+
+/// A sender that nothing is handed to.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl crate::outbox::Sender for Nobody {
+    async fn send(
+        &self,
+        _: &crate::domain::delivery::Way,
+        _: &crate::domain::parcel::Parcel,
+        _: crate::outbox::Attempt,
+    ) -> crate::outbox::SendOutcome {
+        crate::outbox::SendOutcome::refused("nothing is sent here")
+    }
+}
+
+impl Scene {
+    /// A ticket comes into view, and nobody looks at it.
+    fn plant(&self, version: &str) {
+        let mut ticket = Ticket::new("forgotten", TicketSpec::default());
+        ticket.metadata.namespace = Some("shop".into());
+        ticket.metadata.uid = Some("u".into());
+        ticket.metadata.resource_version = Some(version.into());
+        self.view.take_ticket(ticket, Origin::Watch);
+    }
+
+    /// A minute of audits and its heartbeat; what is amiss.
+    async fn minute(&mut self) -> Vec<String> {
+        let mut amiss = Vec::new();
+        for _ in 0..2 {
+            amiss = self.heartbeat.check().await;
+        }
+        self.heartbeat.beat(amiss.is_empty()).await;
+        amiss
+    }
+
+    fn beats(&self) -> usize {
+        self.switch.pages_for("/beat").len()
+    }
+}
+
+#[tokio::test]
+async fn a_heart_beats_while_all_is_well() {
+    let mut scene = scene().await;
+    assert_eq!(scene.minute().await, [""; 0]);
+    let beat = scene.switch.pages_for("/beat").remove(0);
+    assert_eq!(beat.method.as_str(), "GET");
+    assert!(scene.metrics.text().contains(r#"firebell_heartbeats_total{outcome="Sent"} 1"#));
+}
+
+#[tokio::test]
+async fn a_ticket_without_a_decision_withholds_it_and_is_looked_at_again() {
+    let mut scene = scene().await;
+    scene.plant("1");
+    scene.asked.try_recv().unwrap();
+    assert_eq!(scene.heartbeat.check().await, [""; 0], "it may be in work just now");
+    assert!(scene.asked.try_recv().is_err());
+    let amiss = scene.heartbeat.check().await;
+    assert!(amiss[0].contains("1 tickets have something due"), "{amiss:?}");
+    assert_eq!(&*scene.asked.try_recv().unwrap().0.name, "forgotten");
+    scene.heartbeat.beat(amiss.is_empty()).await;
+    assert_eq!(scene.beats(), 0);
+    let text = scene.metrics.text();
+    assert!(text.contains("firebell_neglected_tickets 1"), "{text}");
+    assert!(text.contains(r#"firebell_heartbeats_total{outcome="Withheld"} 1"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_ticket_that_changes_is_in_work() {
+    let mut scene = scene().await;
+    for version in ["1", "2", "3", "4"] {
+        scene.plant(version);
+        assert_eq!(scene.heartbeat.check().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_watch_withholds_it() {
+    let scene = scene().await;
+    let now = Instant::now();
+    assert_eq!(scene.heartbeat.amiss(0, now), [""; 0]);
+    let later = now + SILENCE + Duration::from_secs(1);
+    let amiss = scene.heartbeat.amiss(0, later);
+    assert!(amiss.iter().any(|line| line.contains("has been silent for")), "{amiss:?}");
+}
+
+#[tokio::test]
+async fn a_loop_that_stands_still_withholds_it() {
+    let scene = scene().await;
+    let later = Instant::now() + EVERY + Duration::from_secs(1);
+    let amiss = scene.heartbeat.amiss(0, later);
+    assert!(amiss.iter().any(|line| line.contains("the loop of \"Ticket\" does not move")), "{amiss:?}");
+}
+
+#[tokio::test]
+async fn only_the_leader_s_heart_beats() {
+    let mut scene = scene().await;
+    scene.post.tell(Standing::Pauses);
+    assert!(scene.minute().await[0].contains("does not lead"));
+    assert_eq!(scene.beats(), 0);
+}
+
+#[tokio::test]
+async fn a_switch_that_takes_no_heartbeat_is_told() {
+    let mut scene = scene().await;
+    scene.switch.on("/beat", Behaviour::Status(404, Vec::new()));
+    scene.minute().await;
+    assert!(scene.metrics.text().contains(r#"firebell_heartbeats_total{outcome="Failed"} 1"#));
+}
+
+#[tokio::test]
+async fn it_audits_and_beats_by_itself_once_every_second_time() {
+    let mut scene = scene().await;
+    scene.heartbeat.every = Duration::from_millis(200);
+    let health = scene.heartbeat.health.clone();
+    let moving = tokio::spawn(async move {
+        loop {
+            health.moves(Kind::Ticket.word());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let beating = tokio::spawn(scene.heartbeat.run());
+    let limit = Duration::from_mins(1);
+    scene.switch.wait_for(|ledger| ledger.count("/beat") >= 2, limit).await.unwrap();
+    beating.abort();
+    moving.abort();
+}
