@@ -1,7 +1,9 @@
 //! Wiring and supervision: start order, shutdown, and that any task that ends, ends the process with a reason.
 
 mod args;
+mod heart;
 mod intake;
+mod outward;
 mod supervisor;
 mod wiring;
 
@@ -241,7 +243,7 @@ async fn listen(
     tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
     let (watches, shown) = (watches.clone(), shown.clone());
     let refresh: serve::Refresh = Arc::new(move |metrics| {
-        metrics.watch_silence(watches.silence(Instant::now()));
+        metrics.watch_silence(watches.silence(Instant::now()).unwrap_or_default());
         if let Some(view) = shown.lock().clone() {
             view.measure(metrics);
         }

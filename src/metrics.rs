@@ -1,6 +1,8 @@
 //! What the operator counts (api.md section 6, "Operator"). Labels come from closed sets only, so that no ticket or
 //! policy name can blow up a monitoring system.
 
+mod pulse;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -13,6 +15,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+pub use pulse::Heart;
+use pulse::Pulse;
 
 /// The kinds that the operator handles or watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -66,22 +71,6 @@ pub enum Stage {
     handover,
     /// From the hand-over to the receiver's answer.
     receipt,
-}
-
-/// What became of a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum Heart {
-    /// The dead man's switch took it.
-    Sent,
-    /// It could not be sent.
-    Failed,
-    /// Not all is well.
-    Withheld,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HeartLabels {
-    outcome: Heart,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -150,10 +139,7 @@ pub struct Metrics {
     wall_ahead: Gauge<f64, AtomicU64>,
     wall_disagrees: Gauge,
     watch_silence: Gauge<f64, AtomicU64>,
-    leader: Gauge,
-    overlapping: Gauge,
-    neglected: Gauge,
-    heartbeats: Family<HeartLabels, Counter>,
+    pulse: Pulse,
 }
 
 impl Default for Metrics {
@@ -191,12 +177,9 @@ impl Metrics {
             wall_ahead: Gauge::default(),
             wall_disagrees: Gauge::default(),
             watch_silence: Gauge::default(),
-            leader: Gauge::default(),
-            overlapping: Gauge::default(),
-            neglected: Gauge::default(),
-            heartbeats: Family::default(),
+            pulse: Pulse::default(),
         };
-        new.leader.set(1);
+        new.leader(true);
         new
     }
 
@@ -216,7 +199,7 @@ impl Metrics {
         self.register_work();
         self.register_followups();
         self.register_health();
-        self.register_leadership();
+        self.pulse.register(&mut self.registry.lock());
     }
 
     fn register_work(&self) {
@@ -314,30 +297,6 @@ impl Metrics {
             "watch_silence_seconds",
             "Since the most silent ticket watch showed life",
             self.watch_silence.clone(),
-        );
-    }
-
-    fn register_leadership(&self) {
-        let mut to = self.registry.lock();
-        to.register(
-            "leader",
-            "1 = this replica decides and sends",
-            self.leader.clone(),
-        );
-        to.register(
-            "overlapping_operators",
-            "Other operators that work in the same namespaces",
-            self.overlapping.clone(),
-        );
-        to.register(
-            "neglected_tickets",
-            "Tickets with something due that the last audit found undone",
-            self.neglected.clone(),
-        );
-        to.register(
-            "heartbeats",
-            "Heartbeats to the dead man's switch, by what became of them",
-            self.heartbeats.clone(),
         );
     }
 
@@ -457,30 +416,6 @@ impl Metrics {
         } else if before && !disagrees {
             tracing::info!("this machine's wall clock agrees with the API server's again");
         }
-    }
-
-    /// Notes whether this replica leads.
-    pub fn leader(&self, leads: bool) {
-        self.leader.set(i64::from(leads));
-    }
-
-    /// Sets how many tickets the audit found forgotten.
-    pub fn neglected(&self, count: usize) {
-        self.neglected
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// Counts a heartbeat.
-    pub fn heart(&self, outcome: Heart) {
-        self.heartbeats
-            .get_or_create(&HeartLabels { outcome })
-            .inc();
-    }
-
-    /// Sets how many other operators work in the same namespaces.
-    pub fn overlapping(&self, count: usize) {
-        self.overlapping
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Notes the longest silence of a ticket watch.

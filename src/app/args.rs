@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
+use secrecy::SecretString;
 use url::Url;
 
 use crate::api::Duration;
@@ -110,6 +111,14 @@ pub struct RunArgs {
         value_parser = lease_duration
     )]
     pub lease_duration: std::time::Duration,
+    /// Where a heartbeat goes each minute while all is well: the URL of a dead man's switch outside of the cluster.
+    #[arg(
+        long,
+        env = "FIREBELL_HEARTBEAT_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub heartbeat_url: Option<SecretString>,
 }
 
 /// Leases are good for whole seconds.

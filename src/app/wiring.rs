@@ -1,12 +1,9 @@
 //! Puts the operator's parts together.
 
 use std::fmt::Debug;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::events::v1::Event;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, Resource};
@@ -18,12 +15,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
+use super::heart::heartbeat;
+use super::outward::{http_client, outbox};
 use super::supervisor::Supervisor;
 use crate::api::{EscalationPolicy, Rca, Ticket};
 use crate::clock::OperatorClock;
-use crate::connectors::Connectors;
-use crate::connectors::http::{HttpClient, HttpOptions};
-use crate::connectors::links::{Issuer, Linked};
 use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
 use crate::controller::client::scoped;
 use crate::controller::collection::{Collection, unused_in};
@@ -33,9 +29,9 @@ use crate::controller::engine::Engine;
 use crate::controller::events::{self, Events};
 use crate::controller::freshness::Watches;
 use crate::controller::gate::Gate;
+use crate::controller::heartbeat::Heartbeat;
 use crate::controller::leader::Leadership;
 use crate::controller::leader::election::Ground;
-use crate::controller::leader::fence::FencedSender;
 use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::rca::RcaDesk;
 use crate::controller::retention::Retention;
@@ -47,8 +43,8 @@ use crate::controller::view::{Bells, Doubt, Trigger, View};
 use crate::controller::{revisions, tasks};
 use crate::domain::delivery::TicketKey;
 use crate::domain::observed::Settings;
-use crate::metrics::{Metrics, Stage};
-use crate::outbox::{DeliveryObserver, DeliveryResult, Outbox, OutboxConfig};
+use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::serve::Health;
 
 /// Writes of statuses on their way to the API server at once.
@@ -81,6 +77,7 @@ pub struct Operator {
     queues: Queues,
     retention: (Retention, Duration),
     collection: Collection,
+    heartbeat: Heartbeat,
 }
 
 /// The far ends of the operator's queues.
@@ -130,7 +127,8 @@ impl Operator {
         };
         let secrets: Arc<dyn SecretSource> =
             Arc::new(KnownSecrets::new(ClusterSecrets::new(base.client.clone())));
-        let outbox = outbox(args, &base, secrets.clone(), report_bell)?;
+        let http = http_client(args)?;
+        let outbox = outbox(args, http.clone(), &base, secrets.clone(), report_bell);
         let view = Arc::new(View::new(
             args.shared_policy_namespace.clone(),
             outbox.clone(),
@@ -149,6 +147,7 @@ impl Operator {
         let tickets = ticket_desk(args, &base, &view, &outbox, &writer, &events);
         let rcas = rca_desk(&base, &view, &outbox, &writer, &events);
         let policies = policy_desk(args, &base, &view, writer, &events, &tally, secrets);
+        let heartbeat = heartbeat(args, &base, &tickets, http);
         Ok(Self {
             base,
             view,
@@ -162,6 +161,7 @@ impl Operator {
             queues,
             retention,
             collection,
+            heartbeat,
         })
     }
 
@@ -183,6 +183,7 @@ impl Operator {
             queues,
             retention: (retention, every),
             collection,
+            heartbeat,
             ..
         } = self;
         let Base {
@@ -208,6 +209,8 @@ impl Operator {
         standing.spawn("revisions", collecting);
         let deleting = once_leading(leadership.clone(), retention.run(every));
         standing.spawn("retention", deleting);
+        let beating = once_leading(leadership.clone(), heartbeat.run());
+        standing.spawn("audit", beating);
         let engine = Engine {
             clock,
             metrics: metrics.clone(),
@@ -339,67 +342,6 @@ fn collection(args: &RunArgs, base: &Base, view: &Arc<View>) -> Collection {
         shared_namespace: args.shared_policy_namespace.clone(),
         unused: Box::new(move || unused_in(&view)),
         clock: Arc::new(base.clock.clone()),
-    }
-}
-
-/// The outbox with its ways out.
-fn outbox(
-    args: &RunArgs,
-    base: &Base,
-    secrets: Arc<dyn SecretSource>,
-    reports: mpsc::UnboundedSender<TicketKey>,
-) -> anyhow::Result<Outbox> {
-    let read = |file: &PathBuf| {
-        std::fs::read(file)
-            .with_context(|| format!("`--extra-ca-file` \"{}\" cannot be read", file.display()))
-    };
-    let http = HttpClient::new(&HttpOptions {
-        allowed_networks: args.allow_networks.clone(),
-        extra_ca_pem: args.extra_ca_file.as_ref().map(read).transpose()?,
-    })?;
-    let clock = Arc::new(base.clock.clone());
-    let connectors = Connectors::new(http, secrets.clone(), clock.clone());
-    let connectors = Linked::new(connectors, issuer(args), secrets);
-    let observer = Arc::new(Observed(base.metrics.clone()));
-    let sender = FencedSender {
-        inner: Arc::new(connectors),
-        leadership: base.leadership.clone(),
-    };
-    Ok(Outbox::new(
-        OutboxConfig::default(),
-        Arc::new(sender),
-        clock,
-        observer,
-        reports,
-    ))
-}
-
-/// Where links for answers lead; `None` = pages carry none.
-fn issuer(args: &RunArgs) -> Option<Issuer> {
-    let secret = args.link_key_secret.as_ref()?;
-    Some(Issuer {
-        public_url: args.public_url.clone()?,
-        namespace: secret.namespace.clone(),
-        secret: secret.name.clone(),
-    })
-}
-
-/// Counts deliveries that have their result.
-struct Observed(Metrics);
-
-impl DeliveryObserver for Observed {
-    fn observe(&self, result: DeliveryResult) {
-        let connector_type = result
-            .connector_type
-            .map_or_else(|| "None".to_owned(), |known| format!("{known:?}"));
-        self.0
-            .delivered(&connector_type, &format!("{:?}", result.outcome));
-        if let Some(receipt) = result.receipt {
-            self.0.late(
-                Stage::receipt,
-                SignedDuration::try_from(receipt).unwrap_or(SignedDuration::MAX),
-            );
-        }
     }
 }
 

@@ -47,7 +47,13 @@ impl Auditor {
         let desk = self.desk.clone();
         let mut forgotten = Vec::new();
         let mut undone = HashMap::new();
-        for (number, key) in desk.view.tickets.keys_where(|_| true).into_iter().enumerate() {
+        for (number, key) in desk
+            .view
+            .tickets
+            .keys_where(|_| true)
+            .into_iter()
+            .enumerate()
+        {
             if number % AT_ONCE == AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
@@ -90,12 +96,23 @@ impl Auditor {
         };
         let wanted = Wanted {
             key,
-            version: seen.ticket.metadata.resource_version.as_deref().unwrap_or_default(),
+            version: seen
+                .ticket
+                .metadata
+                .resource_version
+                .as_deref()
+                .unwrap_or_default(),
             old: seen.ticket.status.as_ref(),
             new: &status,
-            rank: now.saturating_add(SignedDuration::from_secs(5)).unwrap_or(now),
+            rank: now
+                .saturating_add(SignedDuration::from_secs(5))
+                .unwrap_or(now),
         };
-        match desk.writer.write::<Ticket, _>(Kind::Ticket, "patch tickets/status", wanted).await {
+        match desk
+            .writer
+            .write::<Ticket, _>(Kind::Ticket, "patch tickets/status", wanted)
+            .await
+        {
             Ok(Some(ticket)) => desk.view.take_ticket(ticket, Origin::Watch),
             Ok(None) => {}
             Err(error) => {

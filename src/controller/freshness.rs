@@ -63,13 +63,12 @@ impl Watches {
         last.is_some_and(|last| now.saturating_duration_since(last) <= OUTAGE)
     }
 
-    /// The longest silence of any watch in seconds; zero before the first sign.
-    pub fn silence(&self, now: Instant) -> Duration {
+    /// The longest silence of any watch; `None` before the first sign.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
         let seen = self.seen.lock();
         seen.values()
             .map(|last| now.saturating_duration_since(*last))
             .max()
-            .unwrap_or_default()
     }
 }
 

@@ -52,9 +52,9 @@ impl Heartbeat {
                 continue;
             }
             let amiss = self.check().await;
-            self.tell(&amiss, &mut told);
+            Self::tell(&amiss, &mut told);
             rounds += 1;
-            if rounds % 2 == 0 {
+            if rounds.is_multiple_of(2) {
                 self.beat(amiss.is_empty()).await;
             }
         }
@@ -70,7 +70,9 @@ impl Heartbeat {
     fn amiss(&self, forgotten: usize, now: Instant) -> Vec<String> {
         let mut amiss = Vec::new();
         if forgotten > 0 {
-            amiss.push(format!("{forgotten} tickets have something due that was not done"));
+            amiss.push(format!(
+                "{forgotten} tickets have something due that was not done"
+            ));
         }
         match self.watches.silence(now) {
             None => amiss.push("no watch on tickets has shown life yet".to_owned()),
@@ -90,9 +92,12 @@ impl Heartbeat {
     }
 
     /// One line when something is amiss, and one when nothing is any more.
-    fn tell(&self, amiss: &[String], told: &mut Vec<String>) {
+    fn tell(amiss: &[String], told: &mut Vec<String>) {
         if !amiss.is_empty() && told.is_empty() {
-            tracing::error!("not all is well, so the heartbeat is withheld: {}", amiss.join("; "));
+            tracing::error!(
+                "not all is well, so the heartbeat is withheld: {}",
+                amiss.join("; ")
+            );
         } else if amiss.is_empty() && !told.is_empty() {
             tracing::info!("all is well again");
         }
@@ -109,7 +114,10 @@ impl Heartbeat {
             Ok(answer) if answer.status.is_success() => self.metrics.heart(Heart::Sent),
             Ok(answer) => {
                 self.metrics.heart(Heart::Failed);
-                tracing::warn!(status = answer.status.as_u16(), "the dead man's switch did not take the heartbeat; check `--heartbeat-url`");
+                tracing::warn!(
+                    status = answer.status.as_u16(),
+                    "the dead man's switch did not take the heartbeat; check `--heartbeat-url`"
+                );
             }
             Err(error) => {
                 self.metrics.heart(Heart::Failed);

@@ -42,7 +42,11 @@ pub fn look(seen: &Observed, settings: &Settings, now: Timestamp) -> Finding {
 /// What an answer about a ticket's written state shows.
 fn judge(answer: &Next, seen: &Observed, now: Timestamp) -> Finding {
     match answer {
-        Next::Deliver(deliveries) if deliveries.iter().all(|delivery| is_out(seen, delivery, now)) => {
+        Next::Deliver(deliveries)
+            if deliveries
+                .iter()
+                .all(|delivery| is_out(seen, delivery, now)) =>
+        {
             Finding::Waits
         }
         Next::Deliver(_) | Next::Commit(_) => Finding::Undone,
@@ -54,10 +58,9 @@ fn judge(answer: &Next, seen: &Observed, now: Timestamp) -> Finding {
             Waiting::Policy | Waiting::Person | Waiting::Archiving | Waiting::Nothing => {
                 Finding::Waits
             }
-            Waiting::NextPage
-            | Waiting::DeliveryResults
-            | Waiting::HoldEnd
-            | Waiting::Deadline => Finding::Missed,
+            Waiting::NextPage | Waiting::DeliveryResults | Waiting::HoldEnd | Waiting::Deadline => {
+                Finding::Missed
+            }
         },
     }
 }
@@ -83,7 +86,10 @@ pub fn mark(seen: &Observed, now: Timestamp) -> Option<TicketStatus> {
         (NEGLECTED, true, "Overdue"),
         "The audit found something due that the operator had not done. It was told to look again; this goes when it has. Please report it if it comes back.",
     );
-    bounds::fit(&mut status);
+    // Where something would have to go for it there is no room.
+    if !bounds::fit(&mut status).is_empty() {
+        return None;
+    }
     (seen.ticket.status.as_ref() != Some(&status)).then_some(status)
 }
 
@@ -157,6 +163,9 @@ mod tests {
         let mut draft = Draft::new(&seen, &settings, now());
         apply(&mut draft);
         let condition = &draft.status.conditions[0];
-        assert_eq!((condition.type_.as_str(), condition.status), (NEGLECTED, ConditionStatus::False));
+        assert_eq!(
+            (condition.type_.as_str(), condition.status),
+            (NEGLECTED, ConditionStatus::False)
+        );
     }
 }

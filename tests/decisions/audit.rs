@@ -19,7 +19,12 @@ fn every_ticket_waits_for_something_at_every_minute_of_a_run_without_faults() {
     while moment < at("12:30") {
         moment += SignedDuration::from_secs(60);
         model.run_until(moment);
-        assert_eq!(found(&model), Finding::Waits, "at {moment}: {:#?}", model.status());
+        assert_eq!(
+            found(&model),
+            Finding::Waits,
+            "at {moment}: {:#?}",
+            model.status()
+        );
     }
 }
 

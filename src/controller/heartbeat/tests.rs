@@ -40,7 +40,11 @@ const EVERY: Duration = Duration::from_secs(30);
 
 async fn scene() -> Scene {
     let switch = Receiver::start().await.unwrap();
-    let (clock, watches, metrics) = (OperatorClock::start(), Watches::default(), Metrics::default());
+    let (clock, watches, metrics) = (
+        OperatorClock::start(),
+        Watches::default(),
+        Metrics::default(),
+    );
     let (post, leadership) = Leadership::elected();
     let until = Instant::now() + Duration::from_hours(1);
     post.tell(Standing::Leads { until });
@@ -73,7 +77,13 @@ async fn scene() -> Scene {
         policies,
         doubts,
     };
-    let view = Arc::new(View::new(None, outbox.clone(), bells, clock.clone(), metrics.clone()));
+    let view = Arc::new(View::new(
+        None,
+        outbox.clone(),
+        bells,
+        clock.clone(),
+        metrics.clone(),
+    ));
     let desk = Arc::new(TicketDesk {
         client: client.clone(),
         view: view.clone(),
@@ -160,7 +170,12 @@ async fn a_heart_beats_while_all_is_well() {
     assert_eq!(scene.minute().await, [""; 0]);
     let beat = scene.switch.pages_for("/beat").remove(0);
     assert_eq!(beat.method.as_str(), "GET");
-    assert!(scene.metrics.text().contains(r#"firebell_heartbeats_total{outcome="Sent"} 1"#));
+    assert!(
+        scene
+            .metrics
+            .text()
+            .contains(r#"firebell_heartbeats_total{outcome="Sent"} 1"#)
+    );
 }
 
 #[tokio::test]
@@ -168,16 +183,26 @@ async fn a_ticket_without_a_decision_withholds_it_and_is_looked_at_again() {
     let mut scene = scene().await;
     scene.plant("1");
     scene.asked.try_recv().unwrap();
-    assert_eq!(scene.heartbeat.check().await, [""; 0], "it may be in work just now");
+    assert_eq!(
+        scene.heartbeat.check().await,
+        [""; 0],
+        "it may be in work just now"
+    );
     assert!(scene.asked.try_recv().is_err());
     let amiss = scene.heartbeat.check().await;
-    assert!(amiss[0].contains("1 tickets have something due"), "{amiss:?}");
+    assert!(
+        amiss[0].contains("1 tickets have something due"),
+        "{amiss:?}"
+    );
     assert_eq!(&*scene.asked.try_recv().unwrap().0.name, "forgotten");
     scene.heartbeat.beat(amiss.is_empty()).await;
     assert_eq!(scene.beats(), 0);
     let text = scene.metrics.text();
     assert!(text.contains("firebell_neglected_tickets 1"), "{text}");
-    assert!(text.contains(r#"firebell_heartbeats_total{outcome="Withheld"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"firebell_heartbeats_total{outcome="Withheld"} 1"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -196,7 +221,12 @@ async fn a_frozen_watch_withholds_it() {
     assert_eq!(scene.heartbeat.amiss(0, now), [""; 0]);
     let later = now + SILENCE + Duration::from_secs(1);
     let amiss = scene.heartbeat.amiss(0, later);
-    assert!(amiss.iter().any(|line| line.contains("has been silent for")), "{amiss:?}");
+    assert!(
+        amiss
+            .iter()
+            .any(|line| line.contains("has been silent for")),
+        "{amiss:?}"
+    );
 }
 
 #[tokio::test]
@@ -204,7 +234,12 @@ async fn a_loop_that_stands_still_withholds_it() {
     let scene = scene().await;
     let later = Instant::now() + EVERY + Duration::from_secs(1);
     let amiss = scene.heartbeat.amiss(0, later);
-    assert!(amiss.iter().any(|line| line.contains("the loop of \"Ticket\" does not move")), "{amiss:?}");
+    assert!(
+        amiss
+            .iter()
+            .any(|line| line.contains("the loop of \"Ticket\" does not move")),
+        "{amiss:?}"
+    );
 }
 
 #[tokio::test]
@@ -220,7 +255,12 @@ async fn a_switch_that_takes_no_heartbeat_is_told() {
     let mut scene = scene().await;
     scene.switch.on("/beat", Behaviour::Status(404, Vec::new()));
     scene.minute().await;
-    assert!(scene.metrics.text().contains(r#"firebell_heartbeats_total{outcome="Failed"} 1"#));
+    assert!(
+        scene
+            .metrics
+            .text()
+            .contains(r#"firebell_heartbeats_total{outcome="Failed"} 1"#)
+    );
 }
 
 #[tokio::test]
@@ -236,7 +276,11 @@ async fn it_audits_and_beats_by_itself_once_every_second_time() {
     });
     let beating = tokio::spawn(scene.heartbeat.run());
     let limit = Duration::from_mins(1);
-    scene.switch.wait_for(|ledger| ledger.count("/beat") >= 2, limit).await.unwrap();
+    scene
+        .switch
+        .wait_for(|ledger| ledger.count("/beat") >= 2, limit)
+        .await
+        .unwrap();
     beating.abort();
     moving.abort();
 }
