@@ -16,12 +16,8 @@ use super::policy::ValidPolicy;
 use super::steps::Row;
 use super::timetable::Chain;
 use super::{
-<<<<<<< HEAD
-    advice, archiving, audit, bounds, conditions, deliveries, escalation, followup, handover, holds,
-=======
-    advice, archiving, audit, bounds, conditions, deliveries, escalation, handover, holds,
->>>>>>> 4f38f8c (Say on the ticket and outside of the cluster what was forgotten, and write down what to do about it)
-    lifecycle, opening, pinning, targets, timeline, underway, updates, waiting,
+    advice, archiving, audit, bounds, conditions, deliveries, escalation, followup, handover,
+    holds, lifecycle, opening, pinning, targets, timeline, underway, updates, waiting,
 };
 use crate::api::condition_type::DELIVERED;
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};

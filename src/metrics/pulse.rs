@@ -67,19 +67,23 @@ impl Metrics {
 
     /// Sets how many tickets the audit found forgotten.
     pub fn neglected(&self, count: usize) {
-        self.pulse.neglected.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.pulse
+            .neglected
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a heartbeat.
     pub fn heart(&self, outcome: Heart) {
-        self.pulse.heartbeats
+        self.pulse
+            .heartbeats
             .get_or_create(&HeartLabels { outcome })
             .inc();
     }
 
     /// Sets how many other operators work in the same namespaces.
     pub fn overlapping(&self, count: usize) {
-        self.pulse.overlapping
+        self.pulse
+            .overlapping
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
