@@ -63,6 +63,7 @@ async fn scene() -> Scene {
     let (tickets, asked) = mpsc::unbounded_channel();
     let (policies, policies_queue) = mpsc::unbounded_channel();
     let (doubts, doubts_queue) = mpsc::unbounded_channel();
+    let (rcas, rcas_queue) = mpsc::unbounded_channel();
     let (reports, reports_queue) = mpsc::unbounded_channel();
     let (events, events_queue) = Events::new("test", metrics.clone());
     let outbox = Outbox::new(
@@ -75,6 +76,7 @@ async fn scene() -> Scene {
     let bells = Bells {
         tickets,
         policies,
+        rcas,
         doubts,
     };
     let view = Arc::new(View::new(
@@ -120,7 +122,13 @@ async fn scene() -> Scene {
         asked,
         post,
         metrics,
-        _queues: Box::new((policies_queue, doubts_queue, reports_queue, events_queue)),
+        _queues: Box::new((
+            policies_queue,
+            rcas_queue,
+            doubts_queue,
+            reports_queue,
+            events_queue,
+        )),
     }
 }
 
