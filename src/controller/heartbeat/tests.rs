@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,43 +34,40 @@ struct Scene {
     asked: mpsc::UnboundedReceiver<Trigger>,
     post: Post,
     metrics: Metrics,
-    _queues: Box<dyn std::any::Any>,
+    _queues: Box<dyn Any>,
 }
 
 const EVERY: Duration = Duration::from_secs(30);
 
-async fn scene() -> Scene {
-    let switch = Receiver::start().await.unwrap();
-    let (clock, watches, metrics) = (
-        OperatorClock::start(),
-        Watches::default(),
-        Metrics::default(),
-    );
-    let (post, leadership) = Leadership::elected();
-    let until = Instant::now() + Duration::from_hours(1);
-    post.tell(Standing::Leads { until });
+/// What a desk stands on.
+struct Ground {
+    clock: OperatorClock,
+    watches: Watches,
+    metrics: Metrics,
+    leadership: Leadership,
+}
+
+/// A desk that looks at nothing, who is asked to look, and the far ends of its queues.
+fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<dyn Any>) {
+    let (clock, metrics) = (ground.clock.clone(), ground.metrics.clone());
     let ear = Ear {
         clock: clock.clone(),
-        watches: watches.clone(),
+        watches: ground.watches.clone(),
         metrics: metrics.clone(),
     };
     let nowhere = Config::new("http://127.0.0.1:1".parse().unwrap());
-    let client = client(nowhere, ear, leadership.clone()).unwrap();
-    let http = HttpClient::new(&HttpOptions {
-        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        extra_ca_pem: None,
-    })
-    .unwrap();
+    let client = client(nowhere, ear, ground.leadership.clone()).unwrap();
     let (tickets, asked) = mpsc::unbounded_channel();
     let (policies, policies_queue) = mpsc::unbounded_channel();
     let (doubts, doubts_queue) = mpsc::unbounded_channel();
     let (rcas, rcas_queue) = mpsc::unbounded_channel();
     let (reports, reports_queue) = mpsc::unbounded_channel();
     let (events, events_queue) = Events::new("test", metrics.clone());
+    let (config, time) = (OutboxConfig::default(), Arc::new(WallClock));
     let outbox = Outbox::new(
-        OutboxConfig::default(),
+        config,
         Arc::new(Nobody),
-        Arc::new(WallClock),
+        time,
         Arc::new(Unobserved),
         reports,
     );
@@ -79,56 +77,72 @@ async fn scene() -> Scene {
         rcas,
         doubts,
     };
-    let view = Arc::new(View::new(
-        None,
-        outbox.clone(),
-        bells,
-        clock.clone(),
-        metrics.clone(),
-    ));
-    let desk = Arc::new(TicketDesk {
+    let view = View::new(None, outbox.clone(), bells, clock.clone(), metrics.clone());
+    let writer = StatusWriter {
         client: client.clone(),
-        view: view.clone(),
+        gate: Gate::new(4),
+        metrics: metrics.clone(),
+    };
+    let desk = TicketDesk {
+        client,
+        view: Arc::new(view),
         outbox,
-        writer: StatusWriter {
-            client,
-            gate: Gate::new(4),
-            metrics: metrics.clone(),
-        },
+        writer,
         events,
         unanswered: Unanswered::default(),
         clock,
-        watches: watches.clone(),
-        leadership: leadership.clone(),
-        metrics: metrics.clone(),
+        watches: ground.watches.clone(),
+        leadership: ground.leadership.clone(),
+        metrics,
         settings: Settings::default(),
-    });
-    watches.alive("shop", Instant::now());
+    };
+    let queues = (
+        policies_queue,
+        rcas_queue,
+        doubts_queue,
+        reports_queue,
+        events_queue,
+    );
+    (desk, asked, Box::new(queues))
+}
+
+async fn scene() -> Scene {
+    let switch = Receiver::start().await.unwrap();
+    let (post, leadership) = Leadership::elected();
+    let until = Instant::now() + Duration::from_hours(1);
+    post.tell(Standing::Leads { until });
+    let ground = Ground {
+        clock: OperatorClock::start(),
+        watches: Watches::default(),
+        metrics: Metrics::default(),
+        leadership,
+    };
+    let http = HttpClient::new(&HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem: None,
+    })
+    .unwrap();
+    let (desk, asked, queues) = desk(&ground);
+    ground.watches.alive("shop", Instant::now());
     let health = Health::default();
     health.moves(Kind::Ticket.word());
-    let url = switch.url("/beat").into();
+    let (view, url) = (desk.view.clone(), switch.url("/beat").into());
     Scene {
         heartbeat: Heartbeat {
-            auditor: Auditor::new(desk),
+            auditor: Auditor::new(Arc::new(desk)),
             switch: Some(Switch { url, http }),
-            watches,
+            watches: ground.watches,
             health,
-            leadership,
-            metrics: metrics.clone(),
+            leadership: ground.leadership,
+            metrics: ground.metrics.clone(),
             every: EVERY,
         },
         switch,
         view,
         asked,
         post,
-        metrics,
-        _queues: Box::new((
-            policies_queue,
-            rcas_queue,
-            doubts_queue,
-            reports_queue,
-            events_queue,
-        )),
+        metrics: ground.metrics,
+        _queues: queues,
     }
 }
 
