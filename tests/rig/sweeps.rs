@@ -212,7 +212,12 @@ const KINDS: &[Kind] = &[
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
-const WATCHED: [&str; 3] = ["tickets", "escalationpolicies", "controllerrevisions"];
+const WATCHED: [&str; 4] = [
+    "tickets",
+    "escalationpolicies",
+    "controllerrevisions",
+    "rcas",
+];
 
 fn unanswered(disturbance: Disturbance) -> Plan {
     Plan {
