@@ -24,6 +24,15 @@ pub fn rest(class: Class, failures: u32) -> SignedDuration {
     base.saturating_add(base.saturating_mul(jitter()) / 1024)
 }
 
+/// The class of a failure and how many of that class it makes in a row. A rest grows with its own kind only: after a
+/// long outage the first refusal of a server that has just started is the first, not the tenth.
+pub fn in_a_row(before: Option<(Class, u32)>, class: Class) -> (Class, u32) {
+    match before {
+        Some((same, count)) if same == class => (class, count.saturating_add(1)),
+        Some(_) | None => (class, 1),
+    }
+}
+
 fn doubled(first: SignedDuration, failures: u32) -> SignedDuration {
     first.saturating_mul(1_i32 << failures.saturating_sub(1).min(16))
 }
@@ -38,7 +47,7 @@ fn jitter() -> i32 {
 mod tests {
     use jiff::SignedDuration;
 
-    use super::{Class, rest};
+    use super::{Class, in_a_row, rest};
 
     #[test]
     fn each_failure_in_a_row_rests_longer_up_to_a_bound() {
@@ -51,5 +60,16 @@ mod tests {
         assert!(rest(Class::Conflict, 1) < SignedDuration::from_millis(50));
         assert!(rest(Class::Terminal, 1) < SignedDuration::from_secs(2));
         assert!(rest(Class::Terminal, 7) >= SignedDuration::from_secs(60));
+    }
+
+    #[test]
+    fn a_refusal_after_an_outage_is_the_first_of_its_kind() {
+        let mut row = None;
+        for _ in 0..9 {
+            row = Some(in_a_row(row, Class::Transient));
+        }
+        assert_eq!(row, Some((Class::Transient, 9)));
+        assert_eq!(in_a_row(row, Class::Terminal), (Class::Terminal, 1));
+        assert_eq!(in_a_row(None, Class::Conflict), (Class::Conflict, 1));
     }
 }

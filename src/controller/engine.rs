@@ -91,7 +91,8 @@ struct Loop<L> {
     running: usize,
     ended: mpsc::UnboundedSender<(Key, Option<Turn>)>,
     schedule: Schedule<Key>,
-    failures: HashMap<Key, u32>,
+    /// Failures of one class in a row: a rest grows with its own kind only.
+    failures: HashMap<Key, (Class, u32)>,
     metrics: Metrics,
 }
 
@@ -219,10 +220,10 @@ impl<L: Look> Loop<L> {
             }
         };
         self.metrics.reconciled(L::KIND, outcome);
-        let row = self.failures.entry(key.clone()).or_default();
-        *row += 1;
+        let row = backoff::in_a_row(self.failures.get(&key).copied(), class);
+        self.failures.insert(key.clone(), row);
         let until = now
-            .saturating_add(backoff::rest(class, *row))
+            .saturating_add(backoff::rest(row.0, row.1))
             .unwrap_or(Timestamp::MAX);
         self.schedule.finish(key, Some(until), SignedDuration::ZERO);
     }

@@ -9,7 +9,6 @@ use firebell::testkit::eventually;
 use firebell::testkit::stage::{LIMIT, Stage};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
-use serde_json::json;
 
 use super::cast::Cast;
 use super::judge::{BUSY, receipts};
@@ -61,26 +60,31 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
     row
 }
 
-/// Creates tickets and waits until the second step of each is armed, for which there is time: when it is due, by
-/// ticket.
+/// Creates tickets and waits until the second step of each is armed: when it is due, by ticket, as its status says. A
+/// chain starts when its policy is in use, which may be later than the ticket.
 async fn arm(cast: &Cast<'_>, tickets: usize) -> BTreeMap<String, Timestamp> {
     let stage = &cast.stage;
-    let seconds = 20 + i64::try_from(tickets / 8).unwrap();
+    let after = format!("{}s", 20 + tickets / 8);
     stage
-        .apply_policy("gold", stage.short_policy(&format!("{seconds}s"), 2))
+        .apply_policy("gold", stage.short_policy(&after, 2))
         .await;
-    let after = SignedDuration::from_secs(seconds);
-    let mut due = BTreeMap::new();
     for number in 0..tickets {
-        let name = format!("t{number}");
-        let created = stage.create_ticket_with(&name, json!({})).await;
-        due.insert(name, created.metadata.creation_timestamp.unwrap().0 + after);
+        stage.create_ticket(&format!("t{number}")).await;
     }
     assert!(
         recorded(cast, tickets, "contact/alice").await,
         "not armed in time"
     );
-    due
+    let listed = stage.tickets().list(&ListParams::default()).await.unwrap();
+    let due = listed.items.into_iter().map(|ticket| {
+        let escalation = ticket.status.unwrap().escalation.unwrap();
+        assert_eq!(escalation.next_step.as_deref(), Some("manager"));
+        (
+            ticket.metadata.name.unwrap(),
+            escalation.next_time.unwrap().0,
+        )
+    });
+    due.collect()
 }
 
 /// Waits until the page to somebody is recorded as delivered on every ticket.
