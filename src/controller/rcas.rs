@@ -1,6 +1,6 @@
 //! The RCAs in view, and by ticket which of them name it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +12,9 @@ use super::versions::{Held, Origin, Verdict, judge};
 use crate::api::Rca;
 use crate::domain::followup::covering::{covering, means};
 use crate::domain::observed::RcaFacts;
+
+/// So many deleted RCAs are remembered, against answers to our own calls that come after the watch told of the end.
+const GONE_REMEMBERED: usize = 256;
 
 /// What taking in a version of an RCA led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Rcas {
 struct Inner {
     held: HashMap<Key, (Arc<Rca>, Held)>,
     by_ticket: HashMap<Key, BTreeSet<Key>>,
+    /// Uids of RCAs that were deleted, the newest last.
+    gone: VecDeque<String>,
 }
 
 impl Rcas {
@@ -42,6 +47,14 @@ impl Rcas {
         let key = Key::of(&rca.metadata);
         let now = Instant::now();
         let mut inner = self.inner.write();
+        if rca
+            .metadata
+            .uid
+            .as_ref()
+            .is_some_and(|uid| inner.gone.contains(uid))
+        {
+            return Seen::Nothing;
+        }
         if let Some((_, held)) = inner.held.get(&key) {
             match judge(*held, &rca.metadata, origin, now) {
                 Verdict::Take => {}
@@ -75,7 +88,12 @@ impl Rcas {
             return Vec::new();
         }
         let named = inner.unlink(key);
-        inner.held.remove(key);
+        if let Some((rca, _)) = inner.held.remove(key) {
+            inner.gone.extend(rca.metadata.uid.clone());
+        }
+        if inner.gone.len() > GONE_REMEMBERED {
+            inner.gone.pop_front();
+        }
         named
     }
 
@@ -162,4 +180,37 @@ fn tickets_of(key: &Key, rca: &Rca) -> Vec<Key> {
     named
         .map(|named| Key::new(&key.namespace, &named.name))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Key, Origin, Rca, Rcas, Seen};
+
+    fn rca(uid: &str, version: u64) -> Rca {
+        serde_json::from_value(json!({
+            "apiVersion": "firebell.dev/v1alpha1", "kind": "Rca",
+            "metadata": {"namespace": "shop", "name": "a", "uid": uid, "resourceVersion": version.to_string()},
+            "spec": {"ticketRefs": [{"name": "checkout"}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_end_brings_no_deleted_rca_back() {
+        let rcas = Rcas::default();
+        let key = Key::new("shop", "a");
+        rcas.put(rca("one", 5), Origin::Watch);
+        assert_eq!(
+            rcas.remove(&key, Some("one")),
+            [Key::new("shop", "checkout")]
+        );
+        for origin in [Origin::Written, Origin::Live] {
+            assert_eq!(rcas.put(rca("one", 6), origin), Seen::Nothing);
+        }
+        assert!(rcas.get(&key).is_none());
+        let anew = rcas.put(rca("two", 7), Origin::Watch);
+        assert!(matches!(anew, Seen::Taken(_)), "another of the same name");
+    }
 }

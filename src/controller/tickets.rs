@@ -62,9 +62,12 @@ impl Tickets {
         let at = Instant::now();
         let mut inner = self.inner.write();
         let before = inner.held.get(&key).cloned();
-        let verdict = before.as_ref().map_or(Verdict::Take, |before| {
-            judge(before.held, &ticket.metadata, origin, at)
-        });
+        let verdict = match &before {
+            Some(before) => judge(before.held, &ticket.metadata, origin, at),
+            // Only what is held is written: it was deleted, and the watch told so before this answer came.
+            None if origin == Origin::Written => Verdict::Older,
+            None => Verdict::Take,
+        };
         match verdict {
             Verdict::Take => {}
             Verdict::Same | Verdict::Older => return Change::default(),

@@ -29,6 +29,9 @@ async fn apply_rules(stage: &Stage<'_>, rules: Value) {
     let mut policy = stage.short_policy("10m", 1);
     policy["rca"] = rules;
     stage.apply_policy("gold", policy).await;
+    // A ticket that is closed before any policy applies is held back by none.
+    let stored = |status: &EscalationPolicyStatus| status.revision.is_some();
+    stage.until_policy("gold", "it is stored", stored).await;
 }
 
 /// The name of the RCA that the operator makes for a ticket.

@@ -56,6 +56,19 @@ fn a_watch_that_lags_does_not_undo_what_was_written() {
 }
 
 #[test]
+fn an_answer_to_a_write_that_comes_after_the_end_brings_no_deleted_ticket_back() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("a", 5), Origin::Watch);
+    tickets.remove(&Key::new("shop", "a"), Some("uid-a"));
+    assert!(
+        put(&tickets, plain("a", 6), Origin::Written)
+            .taken
+            .is_none()
+    );
+    assert!(tickets.get(&Key::new("shop", "a")).is_none());
+}
+
+#[test]
 fn a_ticket_of_the_same_name_is_another_ticket() {
     let tickets = Tickets::default();
     put(&tickets, plain("a", 5), Origin::Watch);
