@@ -43,6 +43,12 @@ rig: controlplane ## Break the real processes at every point and judge what came
 	@./tests/rig/faketime.sh --fetch >/dev/null
 	FIREBELL_RIG=all $(CARGO) test $(FLAGS) --test rig
 
+# A profile of its own: optimised, with the checks of a test build. The first build takes minutes.
+.PHONY: sim
+sim: ## Search for broken promises in virtual time (SEEDS=n from FROM=n, or tell one: SEED=n)
+	SEEDS=$(or $(SEEDS),10000) $(if $(FROM),FROM=$(FROM)) $(if $(SEED),SEED=$(SEED)) \
+		$(CARGO) test $(FLAGS) --profile sim --test sim -- --nocapture no_seed_breaks_a_promise
+
 .PHONY: demo
 demo: controlplane ## See a ticket escalate, be answered and closed, on a real API server (KEEP=1 leaves it running)
 	@$(CARGO) build $(FLAGS) --bins --example demo

@@ -149,9 +149,13 @@ impl Default for OperatorClock {
 impl OperatorClock {
     /// Anchors to the wall clock of this moment.
     pub fn start() -> Self {
-        let offset = nanos(Timestamp::now());
+        Self::start_at(Instant::now(), Timestamp::now())
+    }
+
+    /// Anchors to what the wall clock said at a local moment.
+    pub fn start_at(start: Instant, wall: Timestamp) -> Self {
         let steered = Steered {
-            offset,
+            offset: nanos(wall),
             slow_from: 0,
             slow_left: 0,
         };
@@ -161,17 +165,26 @@ impl OperatorClock {
             disciplined: false,
         };
         Self {
-            start: Instant::now(),
+            start,
             inner: Arc::new(Mutex::new(inner)),
         }
     }
 
     /// Takes in an answer of the API server: when the request left, when the answer's head came, its `Date`.
     pub fn observe(&self, sent: Instant, received: Instant, date: Timestamp) -> Discipline {
-        let (sent, received) = (self.local(sent), self.local(received));
+        let ahead = self.take_in(sent, received, date, Instant::now());
+        let ahead = nanos(Timestamp::now()) - ahead;
+        Discipline {
+            wall_ahead: SignedDuration::from_nanos(ahead),
+            wall_disagrees: ahead.abs() > WALL_TOLERANCE,
+        }
+    }
+
+    /// Takes in an answer at a local moment; gives the reading then, in nanoseconds. Asks no clock of the machine.
+    pub fn take_in(&self, sent: Instant, received: Instant, date: Timestamp, now: Instant) -> i64 {
+        let (sent, received, local) = (self.local(sent), self.local(received), self.local(now));
         let mut inner = self.inner.lock();
         inner.bounds.observe(sent, received, nanos(date));
-        let local = self.local(Instant::now());
         let wanted = inner.bounds.offset(inner.steered.offset);
         if inner.disciplined {
             inner.steered.steer(local, wanted);
@@ -184,11 +197,14 @@ impl OperatorClock {
             };
             inner.disciplined = true;
         }
-        let ahead = nanos(Timestamp::now()) - inner.steered.read(local);
-        Discipline {
-            wall_ahead: SignedDuration::from_nanos(ahead),
-            wall_disagrees: ahead.abs() > WALL_TOLERANCE,
-        }
+        inner.steered.read(local)
+    }
+
+    /// What it reads at a local moment.
+    pub fn read_at(&self, now: Instant) -> Timestamp {
+        let local = self.local(now);
+        let read = self.inner.lock().steered.read(local);
+        Timestamp::from_nanosecond(i128::from(read)).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether the API server's clock is known to 0.1 s.
@@ -207,9 +223,7 @@ impl OperatorClock {
 
 impl Now for OperatorClock {
     fn now(&self) -> Timestamp {
-        let local = self.local(Instant::now());
-        let read = self.inner.lock().steered.read(local);
-        Timestamp::from_nanosecond(i128::from(read)).unwrap_or(Timestamp::MAX)
+        self.read_at(Instant::now())
     }
 }
 

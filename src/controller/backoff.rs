@@ -15,13 +15,18 @@ const CONFLICT_MOST: SignedDuration = SignedDuration::from_secs(2);
 
 /// The rest after the `failures`-th failure in a row (from 1), with up to a quarter of jitter on top.
 pub fn rest(class: Class, failures: u32) -> SignedDuration {
+    jittered(class, failures, jitter())
+}
+
+/// The same rest for a jitter that is given, in 1024ths of it: pure, for whoever must be able to run twice alike.
+pub fn jittered(class: Class, failures: u32, jitter: i32) -> SignedDuration {
     let base = match class {
         Class::Transient => doubled(SignedDuration::from_millis(250), failures).min(TRANSIENT_MOST),
         // It may pass all the same: an API server that has just started refuses everybody until it has read its rules.
         Class::Terminal => doubled(SignedDuration::from_secs(1), failures).min(TERMINAL_MOST),
         Class::Conflict => doubled(SignedDuration::from_millis(25), failures).min(CONFLICT_MOST),
     };
-    base.saturating_add(base.saturating_mul(jitter()) / 1024)
+    base.saturating_add(base.saturating_mul(jitter) / 1024)
 }
 
 /// The class of a failure and how many of that class it makes in a row. A rest grows with its own kind only: after a

@@ -56,10 +56,9 @@ struct Inner {
 }
 
 impl Tickets {
-    /// Takes in a version of a ticket.
-    pub fn put(&self, mut ticket: Ticket, origin: Origin, now: Timestamp) -> Change {
+    /// Takes in a version of a ticket at a moment of the operator's clock (`now`) and of this machine's (`at`).
+    pub fn put(&self, mut ticket: Ticket, origin: Origin, now: Timestamp, at: Instant) -> Change {
         let key = Key::of(&ticket.metadata);
-        let at = Instant::now();
         let mut inner = self.inner.write();
         let before = inner.held.get(&key).cloned();
         let verdict = match &before {

@@ -2,6 +2,7 @@
 //! watch, a live GET or our own write brought it, comes in here.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -94,7 +95,9 @@ impl View {
             self.lose_ticket(&key, ticket.metadata.uid.as_deref());
             return;
         }
-        let change = self.tickets.put(ticket, origin, self.clock.now());
+        let change = self
+            .tickets
+            .put(ticket, origin, self.clock.now(), Instant::now());
         if change.doubtful {
             self.doubt(Doubt::Ticket(key.clone()));
         }

@@ -23,7 +23,7 @@ use crate::domain::observed::Observed;
 use crate::metrics::{Kind, Stage};
 
 /// Commits in one turn of the loop; more are a fault, and would be a storm.
-const COMMITS_MOST: u32 = 32;
+pub const COMMITS_MOST: u32 = 32;
 
 const WRITE: &str = "patch tickets/status";
 
@@ -164,15 +164,19 @@ impl KubeWorld<'_> {
     /// Results that stand in the status now need no room in memory any more.
     fn forget_committed(&self, seen: &Observed, status: &TicketStatus) {
         let uid = seen.ticket.metadata.uid.as_deref().unwrap_or_default();
-        let done = seen
-            .outbox
-            .iter()
-            .filter(|(id, progress)| is_final(progress) && recorded(status, id));
-        let done: Vec<DeliveryId> = done.map(|(id, _)| id.clone()).collect();
+        let done = settled(&seen.outbox, status);
         if !done.is_empty() {
             self.desk.outbox.forget(uid, &done);
         }
     }
+}
+
+/// The deliveries whose final result stands in a status.
+pub fn settled(outbox: &OutboxView, status: &TicketStatus) -> Vec<DeliveryId> {
+    let done = outbox
+        .iter()
+        .filter(|(id, progress)| is_final(progress) && recorded(status, id));
+    done.map(|(id, _)| id.clone()).collect()
 }
 
 fn is_final(progress: &Progress) -> bool {

@@ -309,6 +309,13 @@ pub fn next(seen: &Observed, settings: &Settings, now: Timestamp) -> Next {
     answer(draft)
 }
 
+/// The first whole millisecond that is not before a moment: asked then, a decision sees it as reached.
+fn whole_after(time: Timestamp) -> Timestamp {
+    let millis = time.as_nanosecond().div_euclid(1_000_000)
+        + i128::from(time.subsec_nanosecond() % 1_000_000 != 0);
+    Timestamp::from_nanosecond(millis * 1_000_000).unwrap_or(time)
+}
+
 fn apply_rules(draft: &mut Draft<'_>) {
     opening::apply(draft);
     pinning::apply(draft);
@@ -370,7 +377,7 @@ fn answer(mut draft: Draft<'_>) -> Next {
     }
     match draft.deadline {
         Some((until, what)) => Next::Wait {
-            until: Some(until),
+            until: Some(whole_after(until)),
             what,
         },
         None => Next::Wait {

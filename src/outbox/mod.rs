@@ -20,6 +20,8 @@ use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Standing, Ticket
 mod book;
 mod breaker;
 mod budget;
+#[cfg(feature = "testkit")]
+mod driven;
 mod job;
 mod lane;
 mod observer;
@@ -29,6 +31,8 @@ mod telling;
 
 pub use crate::connectors::{Attempt, SendOutcome, Sender};
 pub use budget::RetryRule;
+#[cfg(feature = "testkit")]
+pub use driven::{DrivenOutbox, Follows, Try};
 pub use observer::{DeliveryObserver, DeliveryOutcome, DeliveryResult, Unobserved};
 
 use book::{Book, Moment, Turn, Work};

@@ -15,6 +15,7 @@ pub mod process;
 pub mod proxy;
 pub mod receiver;
 pub mod secrets;
+pub mod sim;
 pub mod smtp;
 pub mod stage;
 

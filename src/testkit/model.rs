@@ -276,7 +276,7 @@ impl Model {
         {
             let Edit { time, block, edit } = self.edits.remove(0);
             edit(&mut self.ticket.spec);
-            self.own(block, time);
+            own(&mut self.ticket, block, time);
             self.bump();
         }
         let (ready, later): (Vec<_>, Vec<_>) = self
@@ -305,24 +305,6 @@ impl Model {
             self.outbox
                 .insert(flight.delivery.id, Progress::Cancelled { time: now });
         }
-    }
-
-    fn own(&mut self, block: &str, time: Timestamp) {
-        let blocks: serde_json::Map<_, _> = block
-            .split('+')
-            .map(|block| (format!("f:{block}"), serde_json::json!({})))
-            .collect();
-        let fields = serde_json::json!({ "f:spec": blocks });
-        let entry = meta::ManagedFieldsEntry {
-            manager: Some(format!("firebell-{block}")),
-            time: Some(meta::Time(time)),
-            fields_v1: Some(meta::FieldsV1(fields)),
-            ..meta::ManagedFieldsEntry::default()
-        };
-        let entries = self.ticket.metadata.managed_fields.get_or_insert_default();
-        entries.retain(|known| known.manager != entry.manager);
-        entries.push(entry);
-        self.ticket.metadata.generation = self.ticket.metadata.generation.map(|known| known + 1);
     }
 
     fn bump(&mut self) {
@@ -428,6 +410,25 @@ impl Model {
             out,
         });
     }
+}
+
+/// Notes in the metadata who owns the blocks of an edit (`+` between several), as the API server does.
+pub(super) fn own(ticket: &mut Ticket, block: &str, time: Timestamp) {
+    let blocks: serde_json::Map<_, _> = block
+        .split('+')
+        .map(|block| (format!("f:{block}"), serde_json::json!({})))
+        .collect();
+    let fields = serde_json::json!({ "f:spec": blocks });
+    let entry = meta::ManagedFieldsEntry {
+        manager: Some(format!("firebell-{block}")),
+        time: Some(meta::Time(time)),
+        fields_v1: Some(meta::FieldsV1(fields)),
+        ..meta::ManagedFieldsEntry::default()
+    };
+    let entries = ticket.metadata.managed_fields.get_or_insert_default();
+    entries.retain(|known| known.manager != entry.manager);
+    entries.push(entry);
+    ticket.metadata.generation = ticket.metadata.generation.map(|known| known + 1);
 }
 
 impl World for Model {

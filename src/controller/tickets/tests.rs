@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,7 +18,7 @@ fn ticket(name: &str, version: u64, spec: &Value, status: &Value) -> Ticket {
 }
 
 fn put(tickets: &Tickets, ticket: Ticket, origin: Origin) -> Change {
-    tickets.put(ticket, origin, Timestamp::UNIX_EPOCH)
+    tickets.put(ticket, origin, Timestamp::UNIX_EPOCH, Instant::now())
 }
 
 fn plain(name: &str, version: u64) -> Ticket {

@@ -67,3 +67,14 @@ fn the_time_that_a_source_says_it_began_moves_no_timer() {
     assert_eq!(pages(&model)[0], "10:00 on-call round 1");
     assert_eq!(super::response(&model).due_time.unwrap().0, at("10:15"));
 }
+
+#[test]
+fn a_deadline_between_two_milliseconds_is_met_at_once_and_not_asked_about_again_and_again() {
+    let created = at("10:00") + jiff::SignedDuration::from_micros(400);
+    let mut model = Model::new(policy(EXAMPLE), ticket(), created);
+    model.run_until(at("10:06"));
+    assert_eq!(
+        pages(&model),
+        ["10:00 on-call round 1", "10:05 on-call repeat 1 round 1"]
+    );
+}

@@ -1,0 +1,210 @@
+//! Calls to the API server on their way: when they land, what the server answers, and what the weather makes of it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::inside::{Coming, Inside};
+use super::ledger::Broken;
+use super::moment::{Ms, SECOND, at};
+use super::plan::Trap;
+use super::plant::{self, Plant};
+use super::server::{NAMESPACE, Refusal};
+use crate::api::{Ticket, TicketStatus};
+use crate::controller::error::Class;
+use crate::controller::key::Key;
+
+/// A client gives up on an answer after that (`controller::client`).
+const CALL_LIMIT: Ms = 10 * SECOND;
+
+/// What is asked.
+pub enum Ask {
+    /// GET.
+    Get,
+    /// PATCH of the status.
+    Status {
+        /// Under this version.
+        version: String,
+        /// The whole status as it should be.
+        status: Box<TicketStatus>,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The object.
+    Ticket(Arc<Ticket>),
+    /// 404.
+    Gone,
+    /// Anything else, by its class.
+    Failed(Class),
+}
+
+/// Where an answer is put.
+pub type Slot = Rc<RefCell<Option<Reply>>>;
+
+/// A call on the wire.
+pub struct Call {
+    /// Of which operator and life.
+    pub sender: (usize, u32),
+    /// The look that waits for it; `None` = a doubt that is cleared by a GET.
+    pub look: Option<u64>,
+    /// About which ticket.
+    pub key: Key,
+    /// What.
+    pub ask: Ask,
+    /// Where its answer goes.
+    pub slot: Slot,
+}
+
+/// Waits for an answer.
+pub struct Answered(pub Slot);
+
+impl Future for Answered {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Reply> {
+        match self.0.borrow_mut().take() {
+            Some(reply) => Poll::Ready(reply),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// What is broken at the API server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Nobody answers until then.
+    pub down_until: Ms,
+    /// Calls hang instead of being refused.
+    pub hangs: bool,
+    /// Calls are answered with an error until then.
+    pub refuses_until: Ms,
+    /// With this one.
+    pub code: u16,
+    /// So many status writes meet somebody else's.
+    pub meddles: u32,
+    /// The answers of so many status writes are lost.
+    pub loses: u32,
+}
+
+impl Weather {
+    /// Whether the API server is gone.
+    pub fn down(&self, now: Ms) -> bool {
+        now < self.down_until
+    }
+}
+
+impl Inside {
+    /// Puts a call on the wire.
+    pub fn call(&mut self, call: Call) {
+        let number = self.number();
+        self.calls.insert(number, call);
+        let trip = self.rng.i64(1..10);
+        self.comes(trip, Coming::Lands(number));
+    }
+
+    /// Clears doubts by live GETs.
+    pub fn clear(&mut self, process: usize, doubts: Vec<Key>) {
+        let Some(life) = self.processes.get(process).map(|seer| seer.life) else {
+            return;
+        };
+        for key in doubts {
+            self.call(Call {
+                sender: (process, life),
+                look: None,
+                key,
+                ask: Ask::Get,
+                slot: Slot::default(),
+            });
+        }
+    }
+
+    /// A call reaches the API server.
+    pub fn land(&mut self, number: u64) {
+        let Some(call) = self.calls.remove(&number) else {
+            return;
+        };
+        let dead = self
+            .processes
+            .get(call.sender.0)
+            .is_none_or(|process| process.life != call.sender.1);
+        if dead && self.rng.bool() {
+            return;
+        }
+        let now = self.now;
+        let mut back = self.rng.i64(1..10);
+        let reply = if self.weather.down(now) {
+            if self.weather.hangs {
+                back = CALL_LIMIT;
+            }
+            Reply::Failed(Class::Transient)
+        } else if now < self.weather.refuses_until {
+            Reply::Failed(Class::Transient)
+        } else {
+            self.perform(&call, &mut back)
+        };
+        // Nobody looks into the slot before the answer has arrived.
+        *call.slot.borrow_mut() = Some(reply);
+        self.calls.insert(number, call);
+        self.comes(back, Coming::Answers(number));
+    }
+
+    fn perform(&mut self, call: &Call, back: &mut Ms) -> Reply {
+        let time = at(self.now);
+        let name = &*call.key.name;
+        let (version, status) = match &call.ask {
+            Ask::Get => {
+                return match self.server.get(name) {
+                    Ok(ticket) => Reply::Ticket(ticket),
+                    Err(refusal) => refused(refusal),
+                };
+            }
+            Ask::Status { version, status } => (version, status),
+        };
+        if self.weather.meddles > 0 {
+            self.weather.meddles -= 1;
+            let mark = self.now.to_string();
+            // Nobody to meddle with where the ticket is gone.
+            let _ = self.server.annotate(name, &mark, time);
+            self.spread();
+        }
+        let status = plant::stored(self.plant, (**status).clone());
+        let version = (self.plant != Some(Plant::NoFencing)).then_some(version.as_str());
+        let before = self.server.version();
+        let stored = self.server.put_status(name, version, status, time);
+        if self.server.version() != before {
+            self.ledger.writes.push(self.now);
+            self.spread();
+        }
+        match stored {
+            Ok(ticket) => {
+                self.spring(call.sender.0, Trap::AfterCommit);
+                if self.weather.loses > 0 {
+                    self.weather.loses -= 1;
+                    *back = if self.rng.bool() { CALL_LIMIT } else { *back };
+                    self.broken(*back + SECOND, Broken::LostAnswer);
+                    self.tell(|| {
+                        format!("the answer to a write of {NAMESPACE}/{name} is lost; it landed")
+                    });
+                    return Reply::Failed(Class::Transient);
+                }
+                Reply::Ticket(ticket)
+            }
+            Err(refusal) => refused(refusal),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Reply {
+    match refusal {
+        Refusal::NotFound => Reply::Gone,
+        Refusal::Conflict | Refusal::AlreadyExists => Reply::Failed(Class::Conflict),
+        Refusal::Expired => Reply::Failed(Class::Transient),
+        Refusal::Invalid => Reply::Failed(Class::Terminal),
+    }
+}

@@ -1,0 +1,200 @@
+//! (4) A run ends as the same plan without anything that breaks: the phase wherever no fact was lost; everything, every
+//! id included, where what broke should not be noticed by anybody.
+
+use std::collections::BTreeSet;
+
+use super::{Breach, Promise, Story};
+use crate::api::{Phase, TicketStatus};
+use crate::testkit::sim::ledger::Broken;
+use crate::testkit::sim::moment::{Ms, SECOND, ms_of};
+use crate::testkit::sim::plan::{Plan, Trouble, What};
+use crate::testkit::sim::run::Outcome;
+
+/// People's edits closer than that to something due may be seen before or after it.
+const CLOSE: Ms = 3 * SECOND;
+
+pub(super) fn check(plan: &Plan, outcome: &Outcome, calm: &Outcome, found: &mut Vec<Breach>) {
+    let restored = plan
+        .events
+        .iter()
+        .any(|event| matches!(event.what, What::Trouble(Trouble::Restore { .. })));
+    if restored {
+        return;
+    }
+    let light = plan.events.iter().all(|event| match &event.what {
+        What::Trouble(trouble) => trouble.is_light(),
+        What::Receiver { .. } => false,
+        What::Open(_) | What::Person { .. } | What::Policy { .. } => true,
+    });
+    let held_up = outcome
+        .ledger
+        .outages
+        .iter()
+        .any(|outage| outage.what == Broken::LostAnswer && outage.until - outage.from > CLOSE);
+    let light = light && !held_up;
+    let (stories, calm_stories) = (Story::all(outcome), Story::all(calm));
+    for story in &stories {
+        let Some(other) = calm_stories.iter().find(|other| other.name == story.name) else {
+            continue;
+        };
+        let words = match (story.last(outcome), other.last(calm)) {
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => Some("is there in one run only".to_owned()),
+            (Some(here), Some(there)) => {
+                let (here, there) = (here.status.as_ref(), there.status.as_ref());
+                let (here, there) = (
+                    here.cloned().unwrap_or_default(),
+                    there.cloned().unwrap_or_default(),
+                );
+                if light && !close_calls(plan, calm, other) {
+                    differs_at_all(outcome, calm, (story, other), (&here, &there))
+                } else if facts_in_trouble(plan, outcome, story) {
+                    None
+                } else {
+                    phases(&here, &there)
+                }
+            }
+        };
+        if let Some(words) = words {
+            found.push(Breach {
+                promise: Promise::End,
+                at: outcome.ended,
+                words: format!("{}: {words}", story.name),
+            });
+        }
+    }
+}
+
+fn phases(here: &TicketStatus, there: &TicketStatus) -> Option<String> {
+    (here.phase != there.phase).then(|| {
+        format!(
+            "ended as {:?}, undisturbed as {:?}",
+            here.phase.unwrap_or_default(),
+            there.phase.unwrap_or_default()
+        )
+    })
+}
+
+/// Whether people, a policy or the clock of an automatic closing acted while something was broken: they may have been
+/// seen together, or in another order.
+fn facts_in_trouble(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> bool {
+    let hazy: Vec<(Ms, Ms)> = outcome
+        .ledger
+        .outages
+        .iter()
+        .filter(|outage| match &outage.what {
+            Broken::Receiver(..) => false,
+            Broken::Trouble(_) | Broken::Death(_) | Broken::HandOver | Broken::LostAnswer => true,
+        })
+        .map(|outage| (outage.from - CLOSE, outage.until + 30 * SECOND))
+        .collect();
+    let within = |at: Ms| hazy.iter().any(|(from, until)| at >= *from && at <= *until);
+    let by_itself = story
+        .last(outcome)
+        .and_then(|ticket| ticket.status.clone())
+        .is_some_and(|status| {
+            status.phase == Some(Phase::Closed)
+                || status
+                    .resolve_time
+                    .is_some_and(|time| within(ms_of(time.0)))
+        });
+    let policies = plan
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, What::Policy { .. }))
+        .any(|event| within(event.at));
+    story.edits().any(within) || policies || by_itself
+}
+
+/// Whether an edit of any ticket comes close to something that is received.
+fn close_calls(plan: &Plan, calm: &Outcome, story: &Story<'_>) -> bool {
+    let edits: Vec<Ms> = plan
+        .events
+        .iter()
+        .filter(|event| event.what.is_calm())
+        .map(|event| event.at)
+        .collect();
+    let troubles = plan
+        .events
+        .iter()
+        .filter(|event| !event.what.is_calm())
+        .map(|event| event.at);
+    let near = |one: Ms, other: Ms| (one - other).abs() < CLOSE;
+    let edits_and_pages = calm.ledger.receipts.iter().any(|receipt| {
+        edits
+            .iter()
+            .any(|edit| *edit != 0 && near(*edit, receipt.at) && !opens(plan, *edit))
+    });
+    let two_edits = edits
+        .iter()
+        .enumerate()
+        .any(|(place, one)| edits.iter().skip(place + 1).any(|other| near(*one, *other)));
+    let troubled_edit = troubles
+        .into_iter()
+        .any(|trouble| story.edits().any(|edit| near(edit, trouble)));
+    edits_and_pages || two_edits || troubled_edit
+}
+
+fn opens(plan: &Plan, at: Ms) -> bool {
+    plan.events
+        .iter()
+        .any(|event| event.at == at && matches!(event.what, What::Open(_)))
+}
+
+fn differs_at_all(
+    outcome: &Outcome,
+    calm: &Outcome,
+    (story, other): (&Story<'_>, &Story<'_>),
+    (here, there): (&TicketStatus, &TicketStatus),
+) -> Option<String> {
+    if let Some(words) = phases(here, there) {
+        return Some(words);
+    }
+    let essence = |status: &TicketStatus| {
+        let escalation = status.escalation.clone().unwrap_or_default();
+        let steps: Vec<_> = escalation
+            .steps
+            .iter()
+            .map(|step| (step.name.clone(), step.result, step.repeat))
+            .collect();
+        format!(
+            "{:?} round {} {steps:?}",
+            escalation.state, escalation.round
+        )
+    };
+    let (one, two) = (essence(here), essence(there));
+    if one != two {
+        return Some(format!("its chain ended as {one}, undisturbed as {two}"));
+    }
+    let (here, there) = (received(outcome, &story.uid), received(calm, &other.uid));
+    let more = here
+        .difference(&there)
+        .next()
+        .map(|page| format!("{page:?} came, undisturbed it does not"));
+    more.or_else(|| {
+        there
+            .difference(&here)
+            .next()
+            .map(|page| format!("{page:?} never came, undisturbed it does"))
+    })
+}
+
+/// What receivers got of a ticket: round and step or kind, repeat, target.
+fn received(outcome: &Outcome, uid: &str) -> BTreeSet<(i64, String, i64, String)> {
+    let of = outcome
+        .ledger
+        .receipts
+        .iter()
+        .filter(|receipt| receipt.delivery.ticket.uid == uid);
+    of.map(|receipt| {
+        let data = &receipt.delivery.message.data;
+        let what = data.step.clone().unwrap_or_else(|| data.kind.clone());
+        (
+            data.round,
+            what,
+            data.repeat.unwrap_or(0),
+            receipt.delivery.target.to_string(),
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,125 @@
+//! What is written down about a run, for the checks: what receivers got, what left when, what each operator knew when,
+//! and what was broken when. Nothing in it comes from a decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::moment::{Ms, clock};
+use super::plan::Trouble;
+use super::receivers::Mood;
+use crate::domain::delivery::Delivery;
+
+/// A message that a receiver got.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// When.
+    pub at: Ms,
+    /// Which receiver.
+    pub host: usize,
+    /// The id it wore.
+    pub id: String,
+    /// The whole.
+    pub delivery: Arc<Delivery>,
+    /// Its sender could not know that it arrived.
+    pub unclear: bool,
+}
+
+/// A try that began.
+#[derive(Clone, Debug)]
+pub struct Departure {
+    /// When.
+    pub at: Ms,
+    /// Of which operator.
+    pub process: usize,
+    /// Of which life of it.
+    pub life: u32,
+    /// What left.
+    pub delivery: Arc<Delivery>,
+}
+
+/// A time in which something was broken.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    /// Since when.
+    pub from: Ms,
+    /// Until when its effects may last.
+    pub until: Ms,
+    /// What.
+    pub what: Broken,
+}
+
+/// What was broken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Broken {
+    /// A receiver.
+    Receiver(usize, Mood),
+    /// Anything else.
+    Trouble(Trouble),
+    /// An operator had died and was not at work yet.
+    Death(usize),
+    /// An operator took the lead over, or lost it.
+    HandOver,
+    /// The answer to a status write did not come.
+    LostAnswer,
+}
+
+/// Whose knowledge: operator, its life, uid of the ticket.
+type Knower = (usize, u32, String);
+
+/// What is written down.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// In order of time.
+    pub receipts: Vec<Receipt>,
+    /// In order of time.
+    pub departures: Vec<Departure>,
+    /// As they were planned and as they came.
+    pub outages: Vec<Outage>,
+    /// Which version of a ticket an operator had when.
+    pub known: BTreeMap<Knower, Vec<(Ms, u64)>>,
+    /// Which policies an operator's decisions could change with: moments at which any policy changed.
+    pub policy_changes: Vec<Ms>,
+    /// When stored statuses changed.
+    pub writes: Vec<Ms>,
+    /// Answers to wait that no answer may be.
+    pub bad_waits: Vec<(Ms, String, String)>,
+    /// Told only when somebody listens.
+    pub story: Option<Vec<(Ms, String)>>,
+}
+
+impl Ledger {
+    /// Adds a line to the story, if somebody listens.
+    pub fn tell(&mut self, at: Ms, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push((at, line()));
+        }
+    }
+
+    /// Notes that an operator has a version of a ticket.
+    pub fn knows(&mut self, (process, life): (usize, u32), uid: &str, at: Ms, version: u64) {
+        let known = self
+            .known
+            .entry((process, life, uid.to_owned()))
+            .or_default();
+        if known.last().is_none_or(|(_, last)| *last != version) {
+            known.push((at, version));
+        }
+    }
+
+    /// The story as lines.
+    pub fn lines(&self) -> Vec<String> {
+        let story = self.story.iter().flatten();
+        story
+            .map(|(at, line)| format!("{}  {line}", clock(*at)))
+            .collect()
+    }
+
+    /// Whether anything that fits was broken in a time.
+    pub fn broken(&self, from: Ms, until: Ms, fits: impl Fn(&Broken) -> bool) -> bool {
+        let mut within = self
+            .outages
+            .iter()
+            .filter(|outage| outage.from <= until && outage.until >= from);
+        within.any(|outage| fits(&outage.what))
+    }
+}

@@ -1,0 +1,135 @@
+//! Worlds that are wrong on purpose: each plants one fault of the kind that a change of the code could bring. The tests
+//! demand that the simulator catches each within a stated number of seeds.
+
+use std::sync::Arc;
+
+use crate::api::{DeliveryRecord, DeliveryState, Ticket, TicketStatus};
+
+/// A planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// What a status write arms leaves before the write is stored.
+    SendsBeforeArm,
+    /// The id of a message depends on when it leaves.
+    IdHasTime,
+    /// A held ticket is not looked at again when its hold ends.
+    ForgetsHoldEnd,
+    /// After a failed write nobody looks again.
+    ForgetsAfterFailure,
+    /// An acknowledgement from before a reopening counts.
+    HonoursOldAcknowledgement,
+    /// A start takes `Sending` for delivered.
+    SendingNotResent,
+    /// A status write drops what is armed.
+    RingDropsArmed,
+    /// The outbox loses one try in eight.
+    OutboxLosesTries,
+    /// Messages to bob are reported as delivered and never sent.
+    SaysDeliveredUnsent,
+    /// After a crash each message leaves twice.
+    SendsTwiceAfterCrash,
+    /// A start does not see the step that is armed and due.
+    StartIgnoresArmed,
+    /// Writes are acknowledged before they are stored: a crash takes the last one back.
+    WritesBehind,
+    /// Watch events take half a minute, and nobody notices.
+    SeesLate,
+    /// Somebody else removes `status.waitingFor` each half hour.
+    Meddler,
+    /// A status write lands whatever version it was decided on.
+    NoFencing,
+    /// Deadlines are compared with the machine's wall clock.
+    TrustsWallClock,
+    /// The outbox is not told how tickets stand.
+    StandingNotTold,
+    /// What a cut watch missed of deletions is never learnt.
+    KeepsDeleted,
+}
+
+impl Plant {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::SendsBeforeArm,
+        Self::IdHasTime,
+        Self::ForgetsHoldEnd,
+        Self::ForgetsAfterFailure,
+        Self::HonoursOldAcknowledgement,
+        Self::SendingNotResent,
+        Self::RingDropsArmed,
+        Self::OutboxLosesTries,
+        Self::SaysDeliveredUnsent,
+        Self::SendsTwiceAfterCrash,
+        Self::StartIgnoresArmed,
+        Self::WritesBehind,
+        Self::SeesLate,
+        Self::Meddler,
+        Self::NoFencing,
+        Self::TrustsWallClock,
+        Self::StandingNotTold,
+        Self::KeepsDeleted,
+    ];
+}
+
+/// Whether a record has no result yet.
+pub(super) fn is_open(record: &DeliveryRecord) -> bool {
+    match record.state {
+        DeliveryState::Armed | DeliveryState::Sending => true,
+        DeliveryState::Delivered
+        | DeliveryState::Failed
+        | DeliveryState::Cancelled
+        | DeliveryState::Unknown => false,
+    }
+}
+
+/// A ticket as an operator with that fault sees it after its start.
+pub(super) fn seen_after_start(plant: Option<Plant>, ticket: Arc<Ticket>) -> Arc<Ticket> {
+    let Some(status) = ticket.status.as_ref() else {
+        return ticket;
+    };
+    let mut status = status.clone();
+    if plant == Some(Plant::SendingNotResent) {
+        for known in &mut status.deliveries {
+            if known.state == DeliveryState::Sending {
+                known.state = DeliveryState::Delivered;
+            }
+        }
+    } else if plant == Some(Plant::StartIgnoresArmed) {
+        status.deliveries.retain(|known| !is_open(known));
+        if let Some(escalation) = &mut status.escalation {
+            escalation.next_step = None;
+            escalation.next_time = None;
+            escalation.next_repeat = None;
+        }
+    } else {
+        return ticket;
+    }
+    Arc::new(Ticket {
+        status: Some(status),
+        ..(*ticket).clone()
+    })
+}
+
+/// A ticket as an operator with that fault sees it always.
+pub(super) fn seen(plant: Option<Plant>, ticket: Arc<Ticket>) -> Arc<Ticket> {
+    if plant != Some(Plant::HonoursOldAcknowledgement) {
+        return ticket;
+    }
+    let mut ticket = (*ticket).clone();
+    if let Some(status) = &mut ticket.status {
+        let reopened = status.reopen_count.is_some();
+        status
+            .handled
+            .retain(|block, handled| !(reopened && block == "acknowledgement" && handled.void));
+    }
+    Arc::new(ticket)
+}
+
+/// A status as a world with that fault stores it.
+pub(super) fn stored(plant: Option<Plant>, mut status: TicketStatus) -> TicketStatus {
+    if plant == Some(Plant::RingDropsArmed) {
+        status
+            .deliveries
+            .retain(|known| known.state != DeliveryState::Armed);
+    }
+    status
+}

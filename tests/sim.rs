@@ -1,0 +1,143 @@
+//! The simulator: whole lives of tickets under faults, from one seed each (docs/simulator.md). `make sim SEEDS=n`
+//! searches longer; `SEED=n` tells one.
+
+use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_seed};
+
+/// Seeds of the fixed search, from 0.
+const SEEDS: u64 = 150;
+
+/// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
+const PINNED: [(u64, &str); 5] = [
+    (
+        11,
+        "put back to before it was created: a ticket that is no more has nothing to be forgotten",
+    ),
+    (45, "an hourly change of duty is told for ever: no unrest"),
+    (
+        62,
+        "acknowledged while the operator was stopped: the page that was armed is not due",
+    ),
+    (
+        95,
+        "a deadline between two milliseconds was asked about again and again until it had passed",
+    ),
+    (
+        116,
+        "the answer to the write that arms a page hangs: it leaves when the call is given up, 10 s late",
+    ),
+];
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Fails with the story of the first seed that breaks a promise; gives the number of steps.
+fn search(seeds: impl Iterator<Item = u64>) -> u64 {
+    let mut steps = 0;
+    for seed in seeds {
+        let verdict = try_seed(seed, None);
+        steps += verdict.steps;
+        if verdict.breach.is_some() {
+            let failure = shorten(&Plan::of_seed(seed), None);
+            panic!(
+                "{}",
+                failure.map(|failure| failure.story()).unwrap_or_default()
+            );
+        }
+    }
+    steps
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    let begin = std::time::Instant::now();
+    if let Some(seed) = number("SEED") {
+        let lines = run(&Plan::of_seed(seed), None, true).ledger.lines();
+        println!("{}", lines.join("\n"));
+        search(std::iter::once(seed));
+        return;
+    }
+    let (from, seeds) = (
+        number("FROM").unwrap_or(0),
+        number("SEEDS").unwrap_or(SEEDS),
+    );
+    let steps = search(from..from + seeds);
+    let took = begin.elapsed();
+    println!(
+        "{seeds} seeds, {steps} steps in {:.1} s",
+        took.as_secs_f64()
+    );
+}
+
+#[test]
+fn seeds_that_once_failed_hold() {
+    search(PINNED.iter().map(|(seed, _)| *seed));
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..6 {
+        let plan = Plan::of_seed(seed);
+        assert_eq!(plan, Plan::of_seed(seed));
+        let [one, two] = [(), ()].map(|()| run(&plan, None, true));
+        assert_eq!(one.ledger.lines(), two.ledger.lines(), "seed {seed}");
+        assert_eq!(one.steps, two.steps, "seed {seed}");
+    }
+}
+
+/// Each planted fault, and within how many seeds (from 0) it must be caught.
+const PLANTS: [(Plant, u64); 18] = [
+    (Plant::SendsBeforeArm, 5),
+    (Plant::IdHasTime, 5),
+    (Plant::ForgetsHoldEnd, 10),
+    (Plant::ForgetsAfterFailure, 200),
+    (Plant::HonoursOldAcknowledgement, 20),
+    (Plant::SendingNotResent, 100),
+    (Plant::RingDropsArmed, 100),
+    (Plant::OutboxLosesTries, 20),
+    (Plant::SaysDeliveredUnsent, 20),
+    (Plant::SendsTwiceAfterCrash, 20),
+    (Plant::StartIgnoresArmed, 20),
+    (Plant::WritesBehind, 100),
+    (Plant::SeesLate, 10),
+    (Plant::Meddler, 5),
+    (Plant::NoFencing, 20),
+    (Plant::TrustsWallClock, 100),
+    (Plant::StandingNotTold, 100),
+    (Plant::KeepsDeleted, 200),
+];
+
+#[test]
+fn each_planted_fault_is_caught_within_its_number_of_seeds() {
+    for (plant, within) in PLANTS {
+        let caught = (0..within).find_map(|seed| Some((seed, try_seed(seed, Some(plant)).breach?)));
+        let (seed, breach) =
+            caught.unwrap_or_else(|| panic!("{plant:?} was not caught within {within} seeds"));
+        println!("{plant:?} is caught by seed {seed}: {breach}");
+    }
+}
+
+#[test]
+fn a_failing_run_is_shortened_to_a_story_that_names_its_seed() {
+    let failing = (0..5)
+        .map(Plan::of_seed)
+        .find(|plan| try_plan(plan, Some(Plant::SendsBeforeArm)).breach.is_some());
+    let failure = failing
+        .and_then(|plan| shorten(&plan, Some(Plant::SendsBeforeArm)))
+        .unwrap();
+    assert_eq!(failure.breach.promise, Promise::Once);
+    assert!(
+        failure.plan.events.len() <= 2,
+        "one ticket is enough: {:?}",
+        failure.plan.events
+    );
+    let story = failure.story();
+    for part in [
+        "seed ",
+        "left before it stood armed",
+        "* ticket-",
+        "make sim SEED=",
+    ] {
+        assert!(story.contains(part), "{part:?} is missing in\n{story}");
+    }
+}
