@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 5] = [
+const PINNED: [(u64, &str); 10] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -20,6 +20,23 @@ const PINNED: [(u64, &str); 5] = [
     (
         95,
         "a deadline between two milliseconds was asked about again and again until it had passed",
+    ),
+    (
+        965,
+        "somebody else's write shows an arm that has been acted on: not due once more",
+    ),
+    (8132, "put back to before it was deleted: it is there again"),
+    (
+        11633,
+        "a run that has more to wait for goes on longer than the undisturbed one",
+    ),
+    (
+        6514,
+        "a second leader for a moment: the simulator let the wrong one step down",
+    ),
+    (
+        6004,
+        "the leader of two dies: the page leaves when its lease has ended",
     ),
     (
         116,

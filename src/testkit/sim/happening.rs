@@ -145,11 +145,15 @@ impl Inside {
             } => self.set_trap(*process, *trap, *gone),
             Trouble::Stop { process, span } => self.stop(*process, *span),
             Trouble::BothLead { span } => {
-                for process in &mut self.processes {
-                    process.leads = process.is == Life::Up;
+                let led = self.processes.iter().any(|process| process.leads);
+                let follower = self
+                    .processes
+                    .iter()
+                    .position(|process| !process.leads && process.is == Life::Up);
+                if let Some(follower) = follower.filter(|_| led) {
+                    self.take_up(follower);
+                    self.comes(*span, Coming::StepsDown(follower));
                 }
-                self.take_up(1);
-                self.comes(*span, Coming::StepsDown(1));
             }
             Trouble::ApiDown { span, hangs } => {
                 let weather = self.weather;
@@ -261,6 +265,7 @@ impl Inside {
         self.broken(gone + 5 * SECOND, Broken::Death(process));
         self.comes(gone, Coming::Starts(process, life));
         if led && self.processes.len() > 1 {
+            self.broken(LEASE + 3 * SECOND, Broken::Leaderless);
             self.comes(LEASE, Coming::LeaseEnds(process));
         }
     }

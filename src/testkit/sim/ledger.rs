@@ -61,6 +61,8 @@ pub enum Broken {
     HandOver,
     /// The answer to a status write did not come.
     LostAnswer,
+    /// The leader died and its lease had not ended.
+    Leaderless,
 }
 
 /// Whose knowledge: operator, its life, uid of the ticket.

@@ -83,7 +83,8 @@ fn page_left(
     if outdated || superseded || due > outcome.ended || due < written - MINUTE {
         return;
     }
-    let due = due.max(written);
+    // A version that somebody else made may show an arm that has been acted on.
+    let (armed, due) = (due, due.max(written));
     let clear = over(outcome, due);
     let until = if clear > due {
         clear + AGAIN
@@ -93,7 +94,12 @@ fn page_left(
     if is_excused(outcome, story, status, (written, due, until)) {
         return;
     }
-    let Some(whom) = missed(outcome, story, (status, escalation, step), (due, until)) else {
+    let Some(whom) = missed(
+        outcome,
+        story,
+        (status, escalation, step),
+        (armed, due, until),
+    ) else {
         return;
     };
     let raised = escalation.start_reason == Some(StartReason::SeverityRaised);
@@ -138,12 +144,12 @@ fn missed(
     outcome: &Outcome,
     story: &Story<'_>,
     (status, escalation, step): (&TicketStatus, &Escalation, &String),
-    (due, until): (Ms, Ms),
+    (armed, due, until): (Ms, Ms, Ms),
 ) -> Option<String> {
     let repeat = escalation.next_repeat.unwrap_or(0);
     let in_time = |receipt: &&Receipt| {
         receipt.delivery.ticket.uid == story.uid
-            && receipt.at >= due - SECOND
+            && receipt.at >= armed - SECOND
             && receipt.at <= until
     };
     let got: Vec<&Receipt> = outcome.ledger.receipts.iter().filter(in_time).collect();

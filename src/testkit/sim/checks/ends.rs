@@ -84,7 +84,11 @@ fn facts_in_trouble(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> bool {
         .iter()
         .filter(|outage| match &outage.what {
             Broken::Receiver(..) => false,
-            Broken::Trouble(_) | Broken::Death(_) | Broken::HandOver | Broken::LostAnswer => true,
+            Broken::Trouble(_)
+            | Broken::Death(_)
+            | Broken::HandOver
+            | Broken::LostAnswer
+            | Broken::Leaderless => true,
         })
         .map(|outage| (outage.from - CLOSE, outage.until + 30 * SECOND))
         .collect();
@@ -147,6 +151,14 @@ fn differs_at_all(
     (story, other): (&Story<'_>, &Story<'_>),
     (here, there): (&TicketStatus, &TicketStatus),
 ) -> Option<String> {
+    // A run that had more to wait for may have gone on longer.
+    let common = outcome.ended.min(calm.ended);
+    let went_on = [outcome, calm]
+        .iter()
+        .any(|run| run.ledger.writes.last().is_some_and(|last| *last > common));
+    if went_on {
+        return None;
+    }
     if let Some(words) = phases(here, there) {
         return Some(words);
     }
@@ -166,7 +178,10 @@ fn differs_at_all(
     if one != two {
         return Some(format!("its chain ended as {one}, undisturbed as {two}"));
     }
-    let (here, there) = (received(outcome, &story.uid), received(calm, &other.uid));
+    let (here, there) = (
+        received(outcome, &story.uid, common),
+        received(calm, &other.uid, common),
+    );
     let more = here
         .difference(&there)
         .next()
@@ -180,12 +195,12 @@ fn differs_at_all(
 }
 
 /// What receivers got of a ticket: round and step or kind, repeat, target.
-fn received(outcome: &Outcome, uid: &str) -> BTreeSet<(i64, String, i64, String)> {
+fn received(outcome: &Outcome, uid: &str, until: Ms) -> BTreeSet<(i64, String, i64, String)> {
     let of = outcome
         .ledger
         .receipts
         .iter()
-        .filter(|receipt| receipt.delivery.ticket.uid == uid);
+        .filter(|receipt| receipt.delivery.ticket.uid == uid && receipt.at <= until);
     of.map(|receipt| {
         let data = &receipt.delivery.message.data;
         let what = data.step.clone().unwrap_or_else(|| data.kind.clone());

@@ -149,7 +149,7 @@ fn may_repeat(broken: &Broken) -> bool {
             | Trouble::Compact
             | Trouble::WallJumps { .. } => false,
         },
-        Broken::Receiver(..) | Broken::LostAnswer => false,
+        Broken::Receiver(..) | Broken::LostAnswer | Broken::Leaderless => false,
     }
 }
 

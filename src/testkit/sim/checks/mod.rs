@@ -219,7 +219,7 @@ fn is_harmless(broken: &Broken) -> bool {
             | Trouble::Restore { .. } => false,
         },
         Broken::Receiver(..) => true,
-        Broken::Death(_) | Broken::HandOver | Broken::LostAnswer => false,
+        Broken::Death(_) | Broken::HandOver | Broken::LostAnswer | Broken::Leaderless => false,
     }
 }
 

@@ -73,7 +73,8 @@ fn stopped<'o>(
     let last = before.last()?;
     if last.deleted {
         // Notices of a closing still go out.
-        let stops = delivery.valid_while != ValidWhile::Always;
+        let stops =
+            delivery.valid_while != ValidWhile::Always && !super::restored(outcome, left.at);
         return stops.then_some((**last, "the ticket was deleted"));
     }
     delivery.message.data.step.as_ref()?;

@@ -134,7 +134,11 @@ fn changes_nothing(broken: &Broken) -> bool {
             | Trouble::WatchFreezes { .. }
             | Trouble::Restore { .. } => false,
         },
-        Broken::Receiver(..) | Broken::Death(_) | Broken::HandOver | Broken::LostAnswer => false,
+        Broken::Receiver(..)
+        | Broken::Death(_)
+        | Broken::HandOver
+        | Broken::LostAnswer
+        | Broken::Leaderless => false,
     }
 }
 
