@@ -211,7 +211,7 @@ fn strict_makes_every_warning_an_error() {
     assert_eq!((strict.errors, strict.warnings), (2, 0));
 }
 
-/// A release build takes a hundredth of that; here is room for one without optimisation on a machine that does other
+/// A release build takes a fiftieth of that; here is room for one without optimisation on a machine that does other
 /// work.
 #[test]
 fn a_folder_of_policies_is_checked_in_seconds_even_unoptimised() {
