@@ -24,9 +24,8 @@ fn policies() -> Arc<PolicyIndex> {
     let valid = ValidPolicy::check(serde_json::from_value(spec).unwrap());
     let of = |name: &str| ("shop".to_owned(), name.to_owned());
     let mut index = PolicyIndex::default();
-    index
-        .revisions
-        .insert(of("gold-1"), Arc::new(valid.policy.unwrap()));
+    let revision = Arc::new(valid.policy.unwrap());
+    index.revisions.insert(of("gold-1"), revision);
     let live = LivePolicy {
         created: None,
         generation: 1,
