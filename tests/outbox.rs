@@ -17,11 +17,11 @@ use firebell::clock::{Now, WallClock};
 use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::secret::KnownSecrets;
-use firebell::domain::delivery::{
+use firebell::domain::telling::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Said,
     Target, TicketKey, ValidWhile, Way,
 };
-use firebell::domain::incident::Incident;
+use firebell::domain::telling::incident::Incident;
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::secrets::MemorySecrets;
 use parking_lot::Mutex;

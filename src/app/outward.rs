@@ -14,7 +14,7 @@ use crate::connectors::http::{HttpClient, HttpOptions};
 use crate::connectors::links::{Issuer, Linked};
 use crate::connectors::secret::SecretSource;
 use crate::controller::leader::fence::FencedSender;
-use crate::domain::delivery::TicketKey;
+use crate::domain::telling::delivery::TicketKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outbox::{DeliveryObserver, DeliveryResult, Outbox, OutboxConfig};
 

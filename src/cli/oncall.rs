@@ -1,6 +1,6 @@
 //! Who is on call, per policy, severity and step, as a table in the reader's own time zone.
 //!
-//! What it shows is computed by `domain::oncall` from the policy as it stands in the cluster.
+//! What it shows is computed by `domain::people::oncall` from the policy as it stands in the cluster.
 
 use std::fmt::Write;
 
@@ -14,9 +14,9 @@ use super::reach::Policies;
 use super::words::{clean, columns, unreadable};
 use crate::api::{EscalationPolicy, Paging, Severity};
 use crate::domain::calendar::instant_of;
-use crate::domain::delivery::Target;
-use crate::domain::oncall::{Duty, StepDuty, Through, steps};
+use crate::domain::people::oncall::{Duty, StepDuty, Through, steps};
 use crate::domain::policy::{LEVELS, ValidPolicy};
+use crate::domain::telling::delivery::Target;
 
 /// The severities as a person types them.
 pub const SEVERITIES: [&str; 4] = ["Critical", "High", "Medium", "Low"];

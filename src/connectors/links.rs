@@ -13,9 +13,9 @@ use url::Url;
 use super::secret::SecretSource;
 use super::{Attempt, SendOutcome, Sender};
 use crate::api::Audience;
-use crate::domain::audience::of_way;
-use crate::domain::delivery::{Delivery, Target, Way};
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::audience::of_way;
+use crate::domain::telling::delivery::{Delivery, Target, Way};
+use crate::domain::telling::parcel::Parcel;
 use crate::links::{Grant, KEY};
 
 /// Name of the link in `data.links`.

@@ -15,8 +15,8 @@ use crate::clock::Now;
 use crate::connectors::http::HttpClient;
 use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
 use crate::connectors::slack::Threads;
-use crate::domain::delivery::Way;
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::delivery::Way;
+use crate::domain::telling::parcel::Parcel;
 
 pub mod address;
 mod email;

@@ -1,7 +1,7 @@
 //! The `PagerDuty` connector: Events API v2 (Secret key `routingKey`).
 //!
 //! What calls somebody triggers an incident, an acknowledgement and a resolution go to all incidents of the ticket
-//! (`domain::incident` says which), and news is a change event, which rings nobody. Of a bundle each message is an
+//! (`domain::telling::incident` says which), and news is a change event, which rings nobody. Of a bundle each message is an
 //! event of its own, since each ticket is an incident of its own; keys make a repeated event harmless.
 
 use bytes::Bytes;
@@ -15,9 +15,9 @@ use crate::api::{Audience, Severity};
 use crate::connectors::render::{Words, cut};
 use crate::connectors::verdict::judge;
 use crate::connectors::{SendOutcome, Try, Unsendable};
-use crate::domain::audience;
-use crate::domain::delivery::{Delivery, hex32};
-use crate::domain::incident::Effect;
+use crate::domain::telling::audience;
+use crate::domain::telling::delivery::{Delivery, hex32};
+use crate::domain::telling::incident::Effect;
 
 /// The base of `PagerDuty`'s API where the connector names no other.
 const API: &str = "https://events.pagerduty.com";

@@ -2,7 +2,7 @@
 //! channel takes.
 //!
 //! Texts that people wrote stay apart from ours, so that each channel can show them as text and as nothing else. What
-//! may be shown at all is decided in `domain::audience`.
+//! may be shown at all is decided in `domain::telling::audience`.
 
 use std::fmt::Write;
 
@@ -12,9 +12,9 @@ use crate::api::Severity;
 use crate::connectors::http::is_unsafe_to_show;
 use crate::connectors::template;
 use crate::connectors::{Try, Unsendable};
-use crate::domain::audience::{CustomerMessage, Shown, shown};
-use crate::domain::delivery::{Delivery, Message, ResolutionSummary, Way};
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::audience::{CustomerMessage, Shown, shown};
+use crate::domain::telling::delivery::{Delivery, Message, ResolutionSummary, Way};
+use crate::domain::telling::parcel::Parcel;
 
 /// A text with a label of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::connectors::http::{Answer, HttpError};
 use crate::connectors::render::Say;
 use crate::connectors::verdict::judge;
 use crate::connectors::{SendOutcome, Try, Unsendable};
-use crate::domain::incident::Effect;
+use crate::domain::telling::incident::Effect;
 
 mod blocks;
 

@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::api::{Audience, Connector, SecretRef, Severity};
 use crate::connectors::http::{HttpOptions, is_unsafe_to_show};
-use crate::domain::delivery::{
+use crate::domain::telling::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket,
     ResolutionSummary, Said, Target, TicketKey, UpdateText, ValidWhile,
 };
-use crate::domain::incident::{Effect, Incident};
+use crate::domain::telling::incident::{Effect, Incident};
 
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 

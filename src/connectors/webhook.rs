@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use crate::connectors::verdict::judge;
 use crate::connectors::{SendOutcome, Try, Unsendable, template};
-use crate::domain::delivery::DeliveryId;
+use crate::domain::telling::delivery::DeliveryId;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");

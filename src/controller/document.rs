@@ -21,9 +21,9 @@ use super::revisions::{LABEL, label_of};
 use crate::api::EscalationPolicy;
 use crate::connectors::template;
 use crate::document::{self, Paper};
-use crate::domain::delivery::hex32;
 use crate::domain::policy::{OpenItem, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyIndex;
+use crate::domain::telling::delivery::hex32;
 use crate::simulation::timetables;
 
 /// The key of the document in its `ConfigMap`.

@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::decide::decide;
-use crate::domain::delivery::{Delivery, OutboxView};
 use crate::domain::next::{Next, StatusPatch, Waiting};
 use crate::domain::observed::{Observed, Remembered, Settings};
+use crate::domain::telling::delivery::{Delivery, OutboxView};
 
 /// What the loop may ask of the world.
 #[allow(async_fn_in_trait)] // driven by generic code only, never as a trait object

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::call;
 use super::error::{CallError, Class};
-use crate::domain::delivery::hex32;
 use crate::domain::next::Transition;
+use crate::domain::telling::delivery::hex32;
 use crate::metrics::Metrics;
 
 /// Who reports, unless another process says so.

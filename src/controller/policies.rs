@@ -14,8 +14,8 @@ use super::revisions::{self, Stored};
 use super::slim::slim;
 use super::versions::{Held, Origin, Verdict, judge};
 use crate::api::EscalationPolicy;
+use crate::domain::holds::suspend;
 use crate::domain::selection::{LivePolicy, PolicyIndex, PolicyKey};
-use crate::domain::suspend;
 
 /// What taking in a policy led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,9 +24,9 @@ use crate::api::EscalationPolicy;
 use crate::clock::{Now, OperatorClock};
 use crate::connectors::secret::{SecretError, SecretSource};
 use crate::connectors::template;
+use crate::domain::holds::suspend;
 use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 use crate::domain::selection::PolicyKey;
-use crate::domain::suspend;
 use crate::metrics::Kind;
 
 /// How often a Secret that is missing is asked for again.

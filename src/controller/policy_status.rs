@@ -8,9 +8,9 @@ use crate::api::condition::{condition_type, reason};
 use crate::api::{
     Condition, ConditionStatus, DocumentRef, EscalationPolicy, EscalationPolicyStatus, Time,
 };
+use crate::domain::holds::suspend;
 use crate::domain::next::Transition;
 use crate::domain::policy::{Finding, OpenItem};
-use crate::domain::suspend;
 
 /// Longest message of a condition in bytes.
 const MESSAGE_MOST: usize = 1024;

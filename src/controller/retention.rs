@@ -1,4 +1,4 @@
-//! Deletes archived tickets whose retention is over. Which those are says `domain::retention`; this room asks for them,
+//! Deletes archived tickets whose retention is over. Which those are says `domain::lifecycle::retention`; this room asks for them,
 //! page by page, and deletes exactly the versions that were judged.
 //!
 //! The LIST sets no resourceVersion: it is answered from the stored state and honours `limit` (one with `0` may come
@@ -17,7 +17,7 @@ use super::error::CallError;
 use super::key::Key;
 use crate::api::Ticket;
 use crate::clock::Now;
-use crate::domain::retention;
+use crate::domain::lifecycle::retention;
 use crate::domain::selection::PolicyIndex;
 use crate::metrics::Metrics;
 

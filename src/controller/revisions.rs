@@ -14,8 +14,8 @@ use kube::api::ObjectMeta;
 use serde_json::json;
 
 use crate::api::{EscalationPolicy, EscalationPolicySpec};
-use crate::domain::delivery::hex32;
 use crate::domain::policy::ValidPolicy;
+use crate::domain::telling::delivery::hex32;
 
 /// Says of a revision that it is ours: the first digits of the hash of the policy's name.
 pub const LABEL: &str = "firebell.dev/policy";

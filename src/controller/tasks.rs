@@ -13,8 +13,8 @@ use super::ticket::TicketDesk;
 use super::view::{Bells, Doubt, View, severity};
 use crate::api::{Severity, Ticket};
 use crate::clock::{Now, OperatorClock};
-use crate::domain::delivery::TicketKey;
 use crate::domain::selection::{PolicyIndex, PolicyKey};
+use crate::domain::telling::delivery::TicketKey;
 
 /// How often counts of users are taken: a policy's status is written at most once in it for a change of them.
 const TALLY_EVERY: Duration = Duration::from_secs(10);

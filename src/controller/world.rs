@@ -17,9 +17,9 @@ use super::versions::Origin;
 use super::view;
 use crate::api::{DeliveryState, Ticket, TicketStatus};
 use crate::clock::Now;
-use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress};
 use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::Observed;
+use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress};
 use crate::metrics::{Kind, Stage};
 
 /// Commits in one turn of the loop; more are a fault, and would be a storm.

@@ -4,10 +4,10 @@
 //! ("Support response targets not formally defined"). A ticket out of scope is escalated all the same until a person
 //! closes it as `OutOfScope`: at 03:00 a wrong word in `category` must not silence a page.
 
-use super::draft::{Draft, Tell};
-use super::policy::ValidPolicy;
 use crate::api::condition_type::{IN_SCOPE, POSSIBLE_DUPLICATE};
 use crate::api::{Scope, TargetClock, TargetState};
+use crate::domain::draft::{Draft, Tell};
+use crate::domain::policy::ValidPolicy;
 
 /// What is printed where the policy defines no response target.
 pub const NO_RESPONSE_TARGET: &str = "Support response targets not formally defined";
@@ -92,8 +92,8 @@ fn scope(draft: &mut Draft<'_>, policy: &ValidPolicy) {
     let message = format!(
         "{words} Close the ticket with `spec.closure.reason` OutOfScope, or correct `spec.category`; until then it is escalated as any other."
     );
-    let known = super::conditions::message(&draft.status.conditions, IN_SCOPE);
-    let news = known != Some(super::timeline::cut(&message, 512).as_str());
+    let known = crate::domain::conditions::message(&draft.status.conditions, IN_SCOPE);
+    let news = known != Some(crate::domain::timeline::cut(&message, 512).as_str());
     draft.condition(IN_SCOPE, false, reason, &message);
     if news {
         let now = draft.now;

@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::facts::Block;
-use super::lifecycle;
 use crate::api::{Severity, Signal, SignalState, Ticket, Time};
+use crate::domain::facts::Block;
+use crate::domain::lifecycle;
 
 /// What a source says about one alert.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,14 +4,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::decide::decide;
-use super::delivery::{Delivery, OutboxView};
-use super::draft::{Draft, after};
-use super::next::{Next, Waiting};
-use super::observed::{Observed, Settings};
-use super::{bounds, conditions};
 use crate::api::condition_type::NEGLECTED;
 use crate::api::{DeliveryState, TicketStatus};
+use crate::domain::decide::decide;
+use crate::domain::draft::{Draft, after};
+use crate::domain::next::{Next, Waiting};
+use crate::domain::observed::{Observed, Settings};
+use crate::domain::telling::delivery::{Delivery, OutboxView};
+use crate::domain::{bounds, conditions};
 
 /// A deadline so far in the past was missed.
 const LATE: SignedDuration = SignedDuration::from_secs(30);
@@ -122,7 +122,7 @@ mod tests {
         Observed {
             ticket: Arc::new(Ticket::new("a", TicketSpec::default())),
             policies: Arc::default(),
-            outbox: crate::domain::delivery::OutboxView::default(),
+            outbox: crate::domain::telling::delivery::OutboxView::default(),
             others: crate::domain::observed::Others::default(),
             first_seen: now(),
             remembered: None,

@@ -6,9 +6,10 @@
 
 use serde::Serialize;
 
-use super::deliveries::open;
-use super::{steps, timeline};
 use crate::api::{DeliveryRecord, DeliveryState, Escalation, TicketStatus, TimelineEntry};
+use crate::domain::chain::steps;
+use crate::domain::telling::deliveries::open;
+use crate::domain::timeline;
 
 /// Most bytes of a written status: 16 KiB less what the count of dropped entries may grow by while room is made.
 pub const BUDGET: usize = 16 * 1024 - 128;

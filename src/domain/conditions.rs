@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::timeline::{cut, is_cut_of};
 use crate::api::{Condition, ConditionStatus, Time};
+use crate::domain::timeline::{cut, is_cut_of};
 
 /// Sets a condition; its transition time changes only with its status.
 pub fn set(

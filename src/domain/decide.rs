@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::next::Next;
-use super::observed::{Observed, Settings};
+use crate::domain::next::Next;
+use crate::domain::observed::{Observed, Settings};
 
 /// What to do next about the ticket in `seen`, at `now`. Pure and total: asked again after each thing it asked for.
 /// An answer to wait that still stands is given again without going through the rules.
@@ -11,5 +11,5 @@ pub fn decide(seen: &Observed, settings: &Settings, now: Timestamp) -> Next {
     seen.remembered
         .as_ref()
         .and_then(|remembered| remembered.answer(seen, settings, now))
-        .unwrap_or_else(|| super::draft::next(seen, settings, now))
+        .unwrap_or_else(|| crate::domain::draft::next(seen, settings, now))
 }

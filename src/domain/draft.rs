@@ -7,20 +7,23 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::delivery::{Delivery, Standing, TicketKey};
-use super::holds::Held;
-use super::next::{Next, StatusPatch, Transition, Waiting};
-use super::observed::{Observed, Settings};
-use super::people::People;
-use super::policy::ValidPolicy;
-use super::steps::Row;
-use super::timetable::Chain;
-use super::{
-    advice, archiving, audit, bounds, conditions, deliveries, escalation, followup, handover,
-    holds, lifecycle, opening, pinning, targets, timeline, underway, updates, waiting,
-};
 use crate::api::condition_type::DELIVERED;
 use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
+use crate::domain::chain::steps::Row;
+use crate::domain::chain::timetable::Chain;
+use crate::domain::chain::{escalation, underway};
+use crate::domain::holds::Held;
+use crate::domain::lifecycle::{archiving, opening};
+use crate::domain::next::{Next, StatusPatch, Transition, Waiting};
+use crate::domain::observed::{Observed, Settings};
+use crate::domain::people::People;
+use crate::domain::policy::ValidPolicy;
+use crate::domain::telling::delivery::{Delivery, Standing, TicketKey};
+use crate::domain::telling::{deliveries, handover, updates};
+use crate::domain::{
+    advice, audit, bounds, conditions, followup, holds, lifecycle, pinning, targets, timeline,
+    waiting,
+};
 
 /// Reason of condition `Delivered` while no step of the chain reaches anybody.
 pub const REACHES_NOBODY: &str = "ReachesNobody";

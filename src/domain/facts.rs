@@ -5,8 +5,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::delivery::hex32;
 use crate::api::{Handled, SignalState, Ticket, TicketSpec, TicketStatus, Time};
+use crate::domain::telling::delivery::hex32;
 
 /// The blocks of a ticket's spec whose handling is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,13 +5,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::draft::{Draft, Tell, after};
-use super::next::Waiting;
-use super::observed::RcaFacts;
-use super::opening::word;
 use crate::api::{
     Duration, KnowledgeKind, KnowledgeState, RcaPhase, RcaPolicy, RcaRequired, TargetClock, Time,
 };
+use crate::domain::draft::{Draft, Tell, after};
+use crate::domain::lifecycle::opening::word;
+use crate::domain::next::Waiting;
+use crate::domain::observed::RcaFacts;
 
 pub mod covering;
 pub mod opening;
@@ -205,7 +205,7 @@ fn too_long_at(draft: &Draft<'_>) -> Option<Timestamp> {
 }
 
 fn wake_when_too_long(draft: &mut Draft<'_>) {
-    let runs = draft.held.is_none() && !super::lifecycle::is_over(&draft.status);
+    let runs = draft.held.is_none() && !crate::domain::lifecycle::is_over(&draft.status);
     if let Some(over) = too_long_at(draft).filter(|_| runs) {
         let next = over.checked_add(SignedDuration::from_millis(1));
         draft.wake(next.unwrap_or(over), Waiting::Deadline);
@@ -289,6 +289,7 @@ pub fn passed_at(draft: &Draft<'_>) -> Option<Timestamp> {
     let rca = draft.status.rca.as_ref().filter(|_| rca_gates(draft));
     let rca = rca.and_then(|rca| rca.phase_time).map(|time| time.0);
     let asked = !knowledge_kinds(draft).is_empty() && !draft.ticket().spec.knowledge.is_empty();
-    let knowledge = asked.then(|| super::facts::written_by(draft.ticket(), "knowledge", draft.now));
+    let knowledge =
+        asked.then(|| crate::domain::facts::written_by(draft.ticket(), "knowledge", draft.now));
     rca.max(knowledge)
 }

@@ -5,17 +5,23 @@
 //! it is there: nobody keeps an unanswered ticket quiet for longer by editing its hold. Setting counts from when it was
 //! written (facts seen late), an end by time from that time, a removal from when it is seen.
 
+pub(super) mod claims;
+pub(super) mod freeze;
+pub(super) mod holding;
+pub(super) mod maintenance;
+pub(super) mod release;
+pub mod suspend;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::claims::{Claim, Claims};
-use super::draft::{Draft, after};
-use super::facts::{self, Block, Judged, hash_of};
-use super::freeze::{self, Stretch};
-use super::lifecycle::over_since;
-use super::next::Waiting;
-use super::{claims, holding, maintenance, release, suspend};
+use self::claims::{Claim, Claims};
+use self::freeze::Stretch;
 use crate::api::{Duration, Hold, HoldReason, HoldSeen, Holding, Time};
+use crate::domain::draft::{Draft, after};
+use crate::domain::facts::{self, Block, Judged, hash_of};
+use crate::domain::lifecycle::over_since;
+use crate::domain::next::Waiting;
 
 /// On a ticket nobody answered a hold must end so soon after it was first seen.
 const UNANSWERED: SignedDuration = SignedDuration::from_hours(4);

@@ -4,15 +4,26 @@
 //! taken in the order of their dates, so that a look after a downtime ends where an undisturbed run does.
 //! Rules: `api.md` section 2.1 (phases), section 5 "Facts without their premise" and "Facts seen late".
 
+pub(super) mod acknowledgement;
+pub(super) mod archiving;
+pub(super) mod closing;
+pub(super) mod duplicates;
+pub(super) mod opening;
+pub(super) mod reopening;
+pub(super) mod resolution;
+pub mod retention;
+pub(super) mod stages;
+
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::delivery::Standing;
-use super::draft::{Draft, Tell};
-use super::facts::{self, Block, Fresh, Judged};
-use super::{acknowledgement, closing, duplicates, notices, resolution, signal, stages};
 use crate::api::{Phase, Ticket, TicketStatus};
+use crate::domain::draft::{Draft, Tell};
+use crate::domain::facts::{self, Block, Fresh, Judged};
+use crate::domain::signal;
+use crate::domain::telling::delivery::Standing;
+use crate::domain::telling::notices;
 
 /// The blocks of a ticket's life. Of those written at one moment, what ends the ticket comes first.
 const BLOCKS: [Block; 8] = [

@@ -1,63 +1,31 @@
 //! What a ticket, a policy and an RCA mean. Pure: values in, values out; no clock, no client, no randomness, no I/O.
 //!
-//! `decide` is the only door; `draft` says in which order the rooms are asked.
+//! `decide` is the only door; `draft` says in which order the rooms are asked: `lifecycle` for what was declared of a
+//! ticket, `holds` for what makes it wait, `chain` for who is paged next, `telling` for what leaves, `followup` for what
+//! must be learnt, `people` for who is on call.
 
 pub mod alert;
-pub mod audience;
 pub mod audit;
 pub mod calendar;
+pub mod chain;
+pub mod conditions;
 pub mod decide;
-pub mod delivery;
 pub mod followup;
-pub mod incident;
+pub mod holds;
 pub mod lifecycle;
 pub mod next;
 pub mod observed;
-pub mod oncall;
-pub mod parcel;
 pub mod people;
 pub mod policy;
-pub mod retention;
-pub mod rota;
 pub mod selection;
+pub mod telling;
 pub mod timeline;
-pub mod timetable;
 
-mod acknowledgement;
 mod advice;
-mod archiving;
 mod bounds;
-mod claims;
-mod closing;
-pub mod conditions;
-mod deliveries;
 mod draft;
-mod duplicates;
-mod escalation;
 mod facts;
-mod freeze;
-mod handover;
-mod holding;
-mod holds;
-mod maintenance;
-mod message;
-mod notices;
-mod opening;
-mod pages;
 mod pinning;
-mod place;
-mod raised;
-mod release;
-mod reopening;
-mod requests;
-mod resolution;
 mod signal;
-mod stages;
-mod standstill;
-mod starting;
-mod steps;
-pub mod suspend;
 mod targets;
-mod underway;
-mod updates;
 mod waiting;

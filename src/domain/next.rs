@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::delivery::Delivery;
 use crate::api::TicketStatus;
+use crate::domain::telling::delivery::Delivery;
 
 /// What to do next about one ticket.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,10 +4,10 @@ use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 
-use super::delivery::OutboxView;
-use super::next::{Next, Waiting};
-use super::selection::PolicyIndex;
 use crate::api::{KnowledgeItem, RcaPhase, Ticket};
+use crate::domain::next::{Next, Waiting};
+use crate::domain::selection::PolicyIndex;
+use crate::domain::telling::delivery::OutboxView;
 
 /// Everything about one ticket at one moment.
 #[derive(Clone, Debug)]

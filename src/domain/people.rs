@@ -4,14 +4,17 @@
 //! corrected phone number reaches running tickets and an edit that drops a name silences nobody. Rules: api.md section
 //! 3, "Revisions".
 
+pub mod oncall;
+pub mod rota;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::delivery::{Target, Way};
-use super::policy::{MOST_TARGETS, Named, ValidPolicy, has_address};
-use super::rota::Handover;
+use self::rota::Handover;
 use crate::api::{Audience, Connector, Contact, NotifyTarget};
+use crate::domain::policy::{MOST_TARGETS, Named, ValidPolicy, has_address};
+use crate::domain::telling::delivery::{Target, Way};
 
 #[cfg(test)]
 mod tests;

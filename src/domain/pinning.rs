@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::draft::{Draft, Tell, after};
-use super::facts::hash_of;
-use super::next::Waiting;
-use super::selection::Choice;
-use super::steps::{self, Row};
-use super::{lifecycle, opening, place};
 use crate::api::{ConditionStatus, EscalationState, PinRule, PolicyPin, Time};
+use crate::domain::chain::place;
+use crate::domain::chain::steps::{self, Row};
+use crate::domain::draft::{Draft, Tell, after};
+use crate::domain::facts::hash_of;
+use crate::domain::lifecycle;
+use crate::domain::lifecycle::opening;
+use crate::domain::next::Waiting;
+use crate::domain::selection::Choice;
 
 /// A policy that is applied together with its ticket may need this long to be accepted before its absence is told.
 const ARRIVAL: SignedDuration = SignedDuration::from_secs(2);
@@ -54,7 +56,7 @@ fn unresolved(draft: &mut Draft<'_>) {
         ),
         None => "No policy selects this ticket and there is no default policy, so nobody is paged. Apply a policy whose `selector` fits, or one with `default: true`, or set `spec.policyRef`.".to_owned(),
     };
-    if !super::conditions::known(&draft.status.conditions, "PolicyResolved") {
+    if !crate::domain::conditions::known(&draft.status.conditions, "PolicyResolved") {
         let now = draft.now;
         draft.tell(Tell {
             reason: "PolicyMissing",

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calendar::Calendar;
-use super::rota::RotaSet;
 use crate::api::{
     self, Connector, Contact, Duration, EscalationPolicySpec, Group, NotifyTarget, Paging,
     Severity, SignalPolicy, StepCondition, Tier,
 };
+use crate::domain::calendar::Calendar;
+use crate::domain::people::rota::RotaSet;
 
 mod address;
 mod agreement;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::policy::ValidPolicy;
 use crate::api::{PinRule, PolicyPin, Suspend, Ticket};
+use crate::domain::policy::ValidPolicy;
 
 /// Namespace and name.
 pub type PolicyKey = (String, String);

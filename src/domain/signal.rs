@@ -5,12 +5,13 @@
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Tell, after};
-use super::facts::{self, Block, Dated, Fresh};
-use super::lifecycle::is_over;
-use super::reopening::{Reopening, reopen};
-use super::{resolution, targets};
 use crate::api::{Handled, OnResolved, SignalState};
+use crate::domain::draft::{Draft, Tell, after};
+use crate::domain::facts::{self, Block, Dated, Fresh};
+use crate::domain::lifecycle::is_over;
+use crate::domain::lifecycle::reopening::{Reopening, reopen};
+use crate::domain::lifecycle::resolution;
+use crate::domain::targets;
 
 /// Whether the policy listens to the source; without a policy there is no rule yet.
 pub fn counts(draft: &Draft<'_>) -> bool {

@@ -5,12 +5,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::draft::{Draft, Tell, after};
-use super::facts::Dated;
-use super::lifecycle::{is_over, over_since};
-use super::next::Waiting;
-use super::opening::word;
 use crate::api::{Duration, TargetClock, TargetState, Time};
+use crate::domain::draft::{Draft, Tell, after};
+use crate::domain::facts::Dated;
+use crate::domain::lifecycle::opening::word;
+use crate::domain::lifecycle::{is_over, over_since};
+use crate::domain::next::Waiting;
 
 /// The two clocks of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

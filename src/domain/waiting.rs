@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::archiving::waits_for_parent;
-use super::draft::{Draft, after};
-use super::next::Waiting;
-use super::timeline::cut;
-use super::{closing, conditions};
 use crate::api::condition_type::CLOSURE_BLOCKED;
 use crate::api::{EscalationState, Phase, Time, WaitingFor};
+use crate::domain::conditions;
+use crate::domain::draft::{Draft, after};
+use crate::domain::lifecycle::archiving::waits_for_parent;
+use crate::domain::lifecycle::closing;
+use crate::domain::next::Waiting;
+use crate::domain::timeline::cut;
 
 /// Longest line in bytes.
 const LINE: usize = 512;
@@ -76,7 +77,7 @@ fn end(draft: &Draft<'_>) -> (String, Option<Time>) {
 /// What an open ticket waits for from people and from its chain.
 fn answer(draft: &Draft<'_>) -> Option<(String, Option<Time>)> {
     let status = &draft.status;
-    if let Some(due) = super::signal::resolves_at(draft) {
+    if let Some(due) = crate::domain::signal::resolves_at(draft) {
         let line = "the source to stay quiet; then the signal resolves it";
         return Some((line.to_owned(), Some(Time(due))));
     }

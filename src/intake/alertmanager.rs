@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::alert::{Alert, Given, Way};
 use super::settings::TicketPer;
 use crate::api::SignalState;
-use crate::domain::delivery::hex32;
+use crate::domain::telling::delivery::hex32;
 
 /// Alerts of a group that its description names.
 const NAMED: usize = 30;

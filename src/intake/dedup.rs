@@ -18,7 +18,7 @@ use crate::controller::key::Key;
 use crate::controller::streams::Sink;
 use crate::controller::versions::Origin;
 use crate::domain::alert::closed_at;
-use crate::domain::delivery::hex32;
+use crate::domain::telling::delivery::hex32;
 use crate::metrics::Kind;
 
 /// Label of every ticket that an alert has; its value is the hash of the alert's identity.

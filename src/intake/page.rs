@@ -18,7 +18,7 @@ use super::answer::Answer;
 use crate::api::{Ticket, Via};
 use crate::clock::Now;
 use crate::domain::alert::{Hearing, hearing};
-use crate::domain::delivery::hex32;
+use crate::domain::telling::delivery::hex32;
 use crate::links::{Grant, LinkError};
 
 /// What an acknowledgement does.

@@ -20,7 +20,7 @@ use crate::api::Via;
 use crate::controller::client::call;
 use crate::controller::error::CallError;
 use crate::domain::alert::Hearing;
-use crate::domain::delivery::hex32;
+use crate::domain::telling::delivery::hex32;
 
 /// Objects per page while a ticket is looked for by its uid.
 const PAGE: u32 = 500;

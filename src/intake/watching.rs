@@ -20,8 +20,8 @@ use crate::api::Ticket;
 use crate::clock::Now;
 use crate::controller::freshness::WATCH_SECONDS;
 use crate::controller::streams::{Selection, follow};
-use crate::domain::delivery::hex32;
 use crate::domain::next::Transition;
+use crate::domain::telling::delivery::hex32;
 use crate::metrics::Metrics;
 
 /// The namespaces whose tickets are watched.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::connectors::Attempt;
-use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::domain::telling::parcel::Parcel;
 use crate::outbox::OutboxConfig;
 use crate::outbox::job::{Job, OpenJob, Stage};
 use crate::outbox::lane::{Lane, LaneKey};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::delivery::DeliveryId;
+use crate::domain::telling::delivery::DeliveryId;
 
 /// A try that is not the last way's gets at least so long, however little its share is.
 const SHORTEST_TRY: Duration = Duration::from_secs(2);

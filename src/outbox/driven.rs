@@ -10,8 +10,8 @@ use super::OutboxConfig;
 use super::book::{Book, Moment, Turn, Work};
 use super::lane::LaneKey;
 use crate::connectors::{Attempt, SendOutcome};
-use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::domain::telling::parcel::Parcel;
 
 /// A try that its holder has to make, and to settle.
 #[derive(Debug)]

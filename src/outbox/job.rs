@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::connectors::{Attempt, SendOutcome};
-use crate::domain::delivery::{Delivery, DeliveryId, FailureCause, Progress, Way};
+use crate::domain::telling::delivery::{Delivery, DeliveryId, FailureCause, Progress, Way};
 use crate::outbox::budget::{Budget, RetryRule};
 use crate::outbox::observer::Ended;
 

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::api::{ConnectorType, Severity};
-use crate::domain::audience;
-use crate::domain::delivery::{Delivery, DeliveryId, Way};
+use crate::domain::telling::audience;
+use crate::domain::telling::delivery::{Delivery, DeliveryId, Way};
 use crate::outbox::breaker::{Admission, Breaker};
 use crate::outbox::pace::Pace;
 

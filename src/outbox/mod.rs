@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Now;
-use crate::domain::delivery::{Delivery, DeliveryId, OutboxView, Standing, TicketKey};
+use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Standing, TicketKey};
 
 mod book;
 mod breaker;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::ConnectorType;
-use crate::domain::delivery::{Delivery, Progress};
+use crate::domain::telling::delivery::{Delivery, Progress};
 
 /// How a delivery ended, as a closed set for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::domain::delivery::{DeliveryId, Progress};
+use crate::domain::telling::delivery::{DeliveryId, Progress};
 
 /// A bounded memory of delivered ids and their results.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Inner;
 use super::observer::Ended;
-use crate::domain::delivery::{Progress, TicketKey};
+use crate::domain::telling::delivery::{Progress, TicketKey};
 
 /// How long a result waits at most; the status has it within a second of the hand-over (delivery.md section 1).
 const PATIENCE: Duration = Duration::from_millis(500);

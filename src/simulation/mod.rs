@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{Severity, TicketStatus};
 use crate::controller::drive::drive;
-use crate::domain::delivery::Target;
 use crate::domain::observed::Settings;
 use crate::domain::policy::ValidPolicy;
+use crate::domain::telling::delivery::Target;
 
 pub use timetable::{Line, Timetable, timetables};
 

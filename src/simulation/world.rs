@@ -9,11 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use super::{Case, Entry, Fact, Told, What};
 use crate::api::{Acknowledgement, Hold, HoldReason, PolicyRef, Resolution, Ticket, TicketSpec};
 use crate::controller::drive::World;
-use crate::domain::delivery::{Delivery, OutboxView, Progress};
 use crate::domain::next::StatusPatch;
 use crate::domain::observed::{Observed, Others};
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::{LivePolicy, PolicyIndex};
+use crate::domain::telling::delivery::{Delivery, OutboxView, Progress};
 
 const NAMESPACE: &str = "simulation";
 const POLICY: &str = "policy";

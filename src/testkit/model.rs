@@ -14,12 +14,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::api::{EscalationPolicySpec, Ticket, TicketSpec, TicketStatus};
 use crate::controller::drive::{Rest, World, drive};
-use crate::domain::delivery::{Delivery, FailureCause, OutboxView, Progress};
 use crate::domain::lifecycle;
 use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::{Observed, Others, Settings};
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::{LivePolicy, PolicyIndex};
+use crate::domain::telling::delivery::{Delivery, FailureCause, OutboxView, Progress};
 
 pub use fault::Fault;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firebell::connectors::SendOutcome;
-use firebell::domain::delivery::Progress;
+use firebell::domain::telling::delivery::Progress;
 use firebell::testkit::certificates::TestCa;
 use firebell::testkit::eventually;
 use firebell::testkit::receiver::{Behaviour, Receiver, Tls};
@@ -205,7 +205,7 @@ async fn lateness(good: &[Receiver], bad: Option<&str>, ca: &TestCa) -> Vec<f64>
         outbox.hand_over(pages);
         // Waves of a steady rush, not one flood: what a wave takes is not what is measured.
         let delivered = eventually("the wave arrives", Duration::from_mins(1), async || {
-            let arrived = |page: &firebell::domain::delivery::Delivery| {
+            let arrived = |page: &firebell::domain::telling::delivery::Delivery| {
                 matches!(
                     outbox.view(&page.ticket.uid).get(&page.id),
                     Some(Progress::Delivered { .. })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firebell::api::ConnectorType;
-use firebell::domain::delivery::{Delivery, Progress, Standing, Way};
+use firebell::domain::telling::delivery::{Delivery, Progress, Standing, Way};
 use firebell::outbox::Outbox;
 use firebell::testkit::eventually;
 use firebell::testkit::receiver::{Behaviour, Receiver};

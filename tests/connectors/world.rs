@@ -12,12 +12,12 @@ use firebell::clock::{Now, WallClock};
 use firebell::connectors::address::Lookup;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::{Attempt, Connectors, SendOutcome, Sender};
-use firebell::domain::delivery::{
+use firebell::domain::telling::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Said, Target,
     TicketKey, ValidWhile, Way,
 };
-use firebell::domain::incident::{Effect, Incident};
-use firebell::domain::parcel::Parcel;
+use firebell::domain::telling::incident::{Effect, Incident};
+use firebell::domain::telling::parcel::Parcel;
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::certificates::TestCa;
 use firebell::testkit::secrets::MemorySecrets;

@@ -1,7 +1,7 @@
 //! A status stays small through 10,000 transitions, whatever is written into the ticket (api.md section 1 rule 6).
 
 use firebell::api::{Severity, TicketSpec};
-use firebell::domain::delivery::hex32;
+use firebell::domain::telling::delivery::hex32;
 use firebell::testkit::extremes::{ALPHABETS, full_status, name, text};
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;

@@ -8,8 +8,8 @@ use firebell::api::{
     Audience, ClosureReason, Condition, ConditionStatus, Reporter, Resolution, Severity, Update,
     Validation, ValidationResult,
 };
-use firebell::domain::delivery::{DeliveryId, Target};
 use firebell::domain::selection::PolicyIndex;
+use firebell::domain::telling::delivery::{DeliveryId, Target};
 use firebell::testkit::model::{Model, NAMESPACE};
 
 /// The example, with all words told to a team's room.

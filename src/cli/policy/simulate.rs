@@ -19,8 +19,8 @@ use crate::api::{EscalationPolicy, Severity, TargetClock, TargetState};
 use crate::cli::oncall;
 use crate::cli::words::{clean, columns};
 use crate::domain::calendar::zone;
-use crate::domain::delivery::Target;
 use crate::domain::policy::ValidPolicy;
+use crate::domain::telling::delivery::Target;
 use crate::simulation::{Case, Course, Entry, Fact, Told, What, run as simulate};
 
 /// What Events tell of a page stands there as the page itself.

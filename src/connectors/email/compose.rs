@@ -10,8 +10,8 @@ use lettre::{Address, Message};
 use crate::api::Audience;
 use crate::connectors::render::{Labelled, Say, Words, cut};
 use crate::connectors::{Try, Unsendable};
-use crate::domain::audience;
-use crate::domain::delivery::hex32;
+use crate::domain::telling::audience;
+use crate::domain::telling::delivery::hex32;
 
 /// Longest subject in characters.
 const SUBJECT: usize = 200;

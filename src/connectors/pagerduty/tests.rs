@@ -7,8 +7,8 @@ use crate::connectors::tests::{
     Receiver, Request, acknowledged, again, assert_for_customers, bundle, connectors, delivery,
     one, refusal, saying, text, texts, to_customers, try_once, visible, way,
 };
-use crate::domain::delivery::Way;
-use crate::domain::incident::Incident;
+use crate::domain::telling::delivery::Way;
+use crate::domain::telling::incident::Incident;
 
 fn secret() -> Vec<(&'static str, String)> {
     vec![("routingKey", "r0uting-s3cret".to_owned())]

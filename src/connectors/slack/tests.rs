@@ -7,7 +7,7 @@ use crate::connectors::tests::{
     HANG, LIMIT, Receiver, Request, acknowledged, again, assert_for_customers, bundle, connectors,
     delivery, delivery_of, one, refusal, saying, text, texts, to_customers, try_once, visible, way,
 };
-use crate::domain::delivery::Way;
+use crate::domain::telling::delivery::Way;
 
 const TOKEN: &str = "xoxb-s3cret";
 

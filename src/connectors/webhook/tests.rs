@@ -12,7 +12,7 @@ use crate::connectors::tests::{
     At, Fixed, Receiver, acknowledged, again, assert_for_customers, bundle, delivery, http, one,
     refusal, to_customers, try_once,
 };
-use crate::domain::delivery::{Delivery, Message, Way, hex32};
+use crate::domain::telling::delivery::{Delivery, Message, Way, hex32};
 
 const SIGNING_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

@@ -153,8 +153,8 @@ struct Nobody;
 impl crate::outbox::Sender for Nobody {
     async fn send(
         &self,
-        _: &crate::domain::delivery::Way,
-        _: &crate::domain::parcel::Parcel,
+        _: &crate::domain::telling::delivery::Way,
+        _: &crate::domain::telling::parcel::Parcel,
         _: crate::outbox::Attempt,
     ) -> crate::outbox::SendOutcome {
         crate::outbox::SendOutcome::refused("nothing is sent here")

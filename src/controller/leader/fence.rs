@@ -12,8 +12,8 @@ use tower::{BoxError, Layer, Service};
 
 use super::Leadership;
 use crate::connectors::{Attempt, SendOutcome, Sender};
-use crate::domain::delivery::Way;
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::delivery::Way;
+use crate::domain::telling::parcel::Parcel;
 
 /// A write that was held back.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use crate::api::{
     Rca, RcaSpec, RcaTimelineEntry, Ticket, TicketRef, TicketStatus, Time, TimelineEntry,
 };
 use crate::domain::draft::after;
+use crate::domain::lifecycle::opening::word;
 use crate::domain::observed::RcaFacts;
-use crate::domain::opening::word;
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::PolicyIndex;
 use crate::domain::timeline::cut;

@@ -14,11 +14,11 @@ use crate::api::condition_type::{
 };
 use crate::api::{Rca, RcaPhase, RcaPolicyPin, RcaSection, RcaSpec, RcaStatus, Ticket};
 use crate::domain::conditions;
-use crate::domain::delivery::{Delivery, OutboxView};
 use crate::domain::next::Transition;
 use crate::domain::people::People;
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::PolicyIndex;
+use crate::domain::telling::delivery::{Delivery, OutboxView};
 
 /// Everything about one RCA at one moment.
 #[derive(Clone, Debug)]

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use super::rca::RcaDraft;
 use super::{actions, passes};
 use crate::api::{Audience, DeliveryState, RcaPhase, Reminder, ReminderKind, Severity, Time};
-use crate::domain::delivery::{
+use crate::domain::telling::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket,
     Progress, Said, Target, TicketKey, ValidWhile,
 };
-use crate::domain::incident::{Effect, Incident};
+use crate::domain::telling::incident::{Effect, Incident};
 use crate::domain::timeline::cut;
 
 /// Entries of `status.reminders`: the RCA itself first, then the actions that are overdue longest.

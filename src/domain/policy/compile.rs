@@ -6,7 +6,7 @@ use super::finding::{Finding, Findings};
 use super::{LEVELS, Row, StepPlan, ValidPolicy, hours, row_in_force};
 use crate::api::{Duration, EscalationPolicySpec, Paging, Severity, Step};
 use crate::domain::calendar::Calendar;
-use crate::domain::rota::{RotaOverride, RotaSet};
+use crate::domain::people::rota::{RotaOverride, RotaSet};
 
 /// Compiles a spec; the findings of whatever cannot be read.
 pub(super) fn policy(spec: EscalationPolicySpec) -> Result<ValidPolicy, Vec<Finding>> {

@@ -9,7 +9,7 @@ use super::finding::{FindingCode, Findings, ItemCode, Items};
 use super::{Named, ValidPolicy};
 use crate::api::{self, EscalationPolicySpec};
 use crate::domain::calendar::{Calendar, CalendarError, Window, zone};
-use crate::domain::rota::{Gap, Rota};
+use crate::domain::people::rota::{Gap, Rota};
 
 /// How far ahead gaps are looked for: a year of holidays.
 const LOOK_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 7 * 53);

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::{Book, Member, Moment, Turn, Work};
 use crate::connectors::SendOutcome;
-use crate::domain::delivery::{DeliveryId, Progress};
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::delivery::{DeliveryId, Progress};
+use crate::domain::telling::parcel::Parcel;
 use crate::outbox::breaker::Admission;
 use crate::outbox::job::{After, Job, OpenJob, Stage};
 use crate::outbox::lane::{Lane, LaneKey, Place, bundles};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::delivery::FailureCause;
+use crate::domain::telling::delivery::FailureCause;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::api::{Connector, Severity};
-use crate::domain::delivery::{
+use crate::domain::telling::delivery::{
     Message, MessageData, MessageRecipient, MessageTicket, Progress, Said, Target, ValidWhile, Way,
 };
-use crate::domain::incident::Incident;
-use crate::domain::parcel::Parcel;
+use crate::domain::telling::incident::Incident;
+use crate::domain::telling::parcel::Parcel;
 
 const NOTHING: Standing = Standing {
     acknowledged: false,

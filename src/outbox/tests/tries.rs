@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::delivery::FailureCause;
+use crate::domain::telling::delivery::FailureCause;
 
 #[tokio::test(start_paused = true)]
 async fn an_id_is_sent_once_however_often_it_is_handed_over() {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Model;
 use crate::api::{DeliveryState, TicketStatus};
-use crate::domain::delivery::{Delivery, DeliveryId};
+use crate::domain::telling::delivery::{Delivery, DeliveryId};
 
 /// How often the meddler writes.
 const MEDDLES_EVERY: SignedDuration = SignedDuration::from_mins(30);

@@ -18,9 +18,9 @@ use crate::controller::key::Key;
 use crate::controller::versions::Origin;
 use crate::controller::view::{later, severity};
 use crate::controller::world::{COMMITS_MOST, settled};
-use crate::domain::delivery::{Delivery, OutboxView};
 use crate::domain::next::{StatusPatch, Waiting};
 use crate::domain::observed::{Observed, Settings};
+use crate::domain::telling::delivery::{Delivery, OutboxView};
 
 /// What a look came to.
 pub enum Turn {

@@ -18,8 +18,8 @@ use crate::api::Ticket;
 use crate::connectors::SendOutcome;
 use crate::controller::key::{Key, version};
 use crate::controller::versions::Origin;
-use crate::domain::delivery::Delivery;
 use crate::domain::selection::PolicyIndex;
+use crate::domain::telling::delivery::Delivery;
 use crate::outbox::{Follows, Try};
 
 /// Shared by the loop of the run and the looks.

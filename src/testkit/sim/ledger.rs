@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::moment::{Ms, clock};
 use super::plan::Trouble;
 use super::receivers::Mood;
-use crate::domain::delivery::Delivery;
+use crate::domain::telling::delivery::Delivery;
 
 /// A message that a receiver got.
 #[derive(Clone, Debug)]

@@ -17,9 +17,9 @@ use crate::controller::schedule::Schedule;
 use crate::controller::tickets::{Change, Tickets};
 use crate::controller::versions::Origin;
 use crate::controller::view::{rank, severity};
-use crate::domain::delivery::Progress;
 use crate::domain::lifecycle;
 use crate::domain::selection::PolicyIndex;
+use crate::domain::telling::delivery::Progress;
 use crate::outbox::{DrivenOutbox, Follows, OutboxConfig, Try};
 
 /// How an operator is.

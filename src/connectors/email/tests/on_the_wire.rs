@@ -16,7 +16,7 @@ use crate::connectors::tests::{
     saying, text, time, to_customers, try_once, visible, way,
 };
 use crate::connectors::{Connectors, SendOutcome};
-use crate::domain::delivery::Way;
+use crate::domain::telling::delivery::Way;
 use crate::testkit::certificates::TestCa;
 use crate::testkit::receiver::Tls;
 use crate::testkit::smtp::{Mail, MailOptions, MailServer, Protection};
@@ -78,7 +78,7 @@ async fn plain() -> MailServer {
 }
 
 /// The mail of one delivery.
-async fn mailed(server: &MailServer, delivery: crate::domain::delivery::Delivery) -> Mail {
+async fn mailed(server: &MailServer, delivery: crate::domain::telling::delivery::Delivery) -> Mail {
     let way = to(server, "smtp", "127.0.0.1");
     let outcome = try_once(&connectors(None, true, vec![]), &way, &one(delivery)).await;
     assert_eq!(outcome, SendOutcome::Delivered);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{ActionCounts, ConditionStatus, DeliveryState, PolicyPin, TicketStatus, Time};
-use crate::domain::delivery::{FailureCause, Progress};
 use crate::domain::selection::LivePolicy;
+use crate::domain::telling::delivery::{FailureCause, Progress};
 
 fn at(clock: &str) -> Timestamp {
     format!("2026-03-02T{clock}:00Z").parse().unwrap()
@@ -281,7 +281,10 @@ fn an_overdue_rca_is_a_condition_an_event_and_one_reminder_to_its_owner_that_is_
     let sent = &world.sent[0];
     assert_eq!(
         (sent.target.to_string().as_str(), sent.valid_while),
-        ("contact/alice", crate::domain::delivery::ValidWhile::Always)
+        (
+            "contact/alice",
+            crate::domain::telling::delivery::ValidWhile::Always
+        )
     );
     let data = &sent.message.data;
     assert_eq!(

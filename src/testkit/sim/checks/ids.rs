@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Breach, Promise, Story, restored};
-use crate::domain::delivery::{DeliveryId, ValidWhile};
+use crate::domain::telling::delivery::{DeliveryId, ValidWhile};
 use crate::testkit::sim::ledger::{Broken, Receipt};
 use crate::testkit::sim::moment::{MINUTE, Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plan::Trouble;
@@ -154,7 +154,11 @@ fn may_repeat(broken: &Broken) -> bool {
 }
 
 /// Whether a status that was stored by then armed it: as the chain's next, or as an entry of its deliveries.
-fn stood_armed(story: &Story<'_>, delivery: &crate::domain::delivery::Delivery, at: Ms) -> bool {
+fn stood_armed(
+    story: &Story<'_>,
+    delivery: &crate::domain::telling::delivery::Delivery,
+    at: Ms,
+) -> bool {
     let data = &delivery.message.data;
     let past = story
         .changes

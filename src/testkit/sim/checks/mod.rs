@@ -16,8 +16,8 @@ use super::plan::{Plan, Trouble};
 use super::run::Outcome;
 use super::server::Change;
 use crate::api::{NotifyTarget, Ticket, TicketSpec, TicketStatus};
-use crate::domain::delivery::Target;
 use crate::domain::policy::{Named, ValidPolicy};
+use crate::domain::telling::delivery::Target;
 
 /// What a run promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

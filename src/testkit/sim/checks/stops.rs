@@ -3,7 +3,7 @@
 
 use super::{Breach, Promise, Story, over};
 use crate::api::{ClosureReason, StepCondition, Ticket};
-use crate::domain::delivery::ValidWhile;
+use crate::domain::telling::delivery::ValidWhile;
 use crate::testkit::sim::ledger::Departure;
 use crate::testkit::sim::moment::{Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::run::Outcome;

@@ -3,8 +3,8 @@
 use super::{Breach, Promise, Story, named, pinned};
 use crate::api::{Paging, SignalState};
 use crate::domain::calendar::Calendar;
-use crate::domain::delivery::DeliveryId;
 use crate::domain::policy::ValidPolicy;
+use crate::domain::telling::delivery::DeliveryId;
 use crate::testkit::sim::ledger::Broken;
 use crate::testkit::sim::moment::{Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plan::{Plan, Trouble, What};
