@@ -405,13 +405,13 @@ pub struct Holding {
     /// How long it was held before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_total: Option<Duration>,
-    /// When it was last released. Progress, kept for decisions after a restart.
+    /// When it was last released, or reopened. Progress, kept for decisions after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release_time: Option<Time>,
     /// Since when the response clock stands still too: maintenance. Progress, kept for decisions after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_since_time: Option<Time>,
-    /// When the response clock last went on. Progress, kept for decisions after a restart.
+    /// When the response clock last went on, or the ticket was reopened. Progress, kept for decisions after a restart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_release_time: Option<Time>,
     /// The holds that are there and what else holds the ticket, and when each was first seen.

@@ -72,6 +72,8 @@ pub struct Draft<'a> {
     pub restart: Option<Restart>,
     /// Set when the effective severity changed in this decision.
     pub severity_change: Option<SeverityChange>,
+    /// Set when the ticket was reopened in this decision: since when it is open again.
+    pub reopened: Option<Timestamp>,
     /// Set when another revision was pinned in this decision in the place of an earlier one.
     pub repinned: bool,
     /// Set when the wait for a signal's end was over in this decision: since when.
@@ -106,6 +108,7 @@ impl<'a> Draft<'a> {
             held: None,
             restart: None,
             severity_change: None,
+            reopened: None,
             repinned: false,
             wait_ended: None,
             loosely_dated: Vec::new(),
@@ -326,6 +329,7 @@ fn apply_rules(draft: &mut Draft<'_>) {
     followup::note(draft);
     lifecycle::apply(draft);
     holds::settle(draft);
+    holds::take_up(draft);
     targets::apply(draft);
     followup::assess(draft);
     updates::apply(draft);

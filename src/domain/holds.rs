@@ -20,7 +20,7 @@ use self::freeze::Stretch;
 use crate::api::{Duration, Hold, HoldReason, HoldSeen, Holding, Time};
 use crate::domain::draft::{Draft, after};
 use crate::domain::facts::{self, Block, Judged, hash_of};
-use crate::domain::lifecycle::over_since;
+use crate::domain::lifecycle::{over_since, standing_of};
 use crate::domain::next::Waiting;
 
 /// On a ticket nobody answered a hold must end so soon after it was first seen.
@@ -89,6 +89,11 @@ pub fn apply(draft: &mut Draft<'_>) {
         return;
     }
     let mut state = draft.status.holding.take().unwrap_or_default();
+    if let Some(reopened) = draft.reopened {
+        // Until then its clocks stood still anyway.
+        state.release_time = state.release_time.max(Some(Time(reopened)));
+        state.response_release_time = state.response_release_time.max(Some(Time(reopened)));
+    }
     let before = std::mem::take(&mut state.seen);
     let submitted = draft.status.submit_time.map_or(draft.now, |time| time.0);
     let mut claims = Claims::default();
@@ -160,6 +165,15 @@ pub fn settle(draft: &mut Draft<'_>) {
         holding::rest(draft);
     }
     draft.status.holding = Some(state).filter(|state| *state != Holding::default());
+}
+
+/// A ticket that was reopened in this decision is held by what still stands, before anything is armed.
+pub fn take_up(draft: &mut Draft<'_>) {
+    let was_over = over_since(draft.written()).is_some();
+    if was_over && draft.reopened.is_some() && over_since(&draft.status).is_none() {
+        apply(draft);
+        draft.standing = standing_of(&draft.status);
+    }
 }
 
 fn freeze_work(draft: &mut Draft<'_>, state: &mut Holding, claims: &[Claim]) -> freeze::Frozen {

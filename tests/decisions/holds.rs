@@ -374,6 +374,51 @@ fn a_hold_does_not_keep_a_resolved_ticket_from_closing_and_holds_it_again_once_r
 }
 
 #[test]
+fn a_ticket_that_is_reopened_under_a_hold_is_held_by_the_very_write_that_reopens_it() {
+    let mut model = with_policy(TARGETS);
+    resolve(&mut model, "10:20");
+    hold(
+        &mut model,
+        "10:30",
+        "customer",
+        HoldReason::AwaitingCustomer,
+        Some("12:00"),
+    );
+    model.run_until(at("10:59"));
+    let writes = model.writes;
+    model.edit_at(at("11:00"), "resolution", |spec| spec.resolution = None);
+    model.run_until(at("11:00"));
+    assert_eq!(state(&model), EscalationState::Held);
+    assert_eq!(model.writes, writes + 1);
+    let last = |count: usize| -> Vec<_> {
+        let told = model.told.iter().rev().take(count);
+        told.map(|told| told.reason).collect()
+    };
+    assert_eq!(last(2), ["Held", "Reopened"]);
+    model.run_until(at("12:00"));
+    assert_eq!(pages(&model).last().unwrap(), "12:00 on-call round 2");
+}
+
+#[test]
+fn maintenance_counts_once_with_the_time_in_which_a_ticket_was_resolved() {
+    for (from, until, paused) in [
+        // Resolved 10:20 to 11:00, then held until 12:00.
+        ("10:40", "12:00", "1h40m"),
+        ("10:30", "10:50", "40m"),
+    ] {
+        let text = format!(
+            "{TARGETS}maintenance: [{{name: works, fromTime: 2026-03-02T{from}:00Z, untilTime: 2026-03-02T{until}:00Z, by: bob}}]\n"
+        );
+        let mut model = with_policy(&text);
+        resolve(&mut model, "10:20");
+        model.edit_at(at("11:00"), "resolution", |spec| spec.resolution = None);
+        model.run_until(at("12:01"));
+        let clock = model.status().targets.unwrap().resolution;
+        assert_eq!(clock.paused_total.unwrap().as_str(), paused, "{from}");
+    }
+}
+
+#[test]
 fn a_hold_set_at_creation_holds_the_first_page_back() {
     let mut spec = ticket();
     spec.holds = vec![firebell::api::Hold {

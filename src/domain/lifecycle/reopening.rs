@@ -81,6 +81,7 @@ pub fn reopen(draft: &mut Draft<'_>, why: Reopening, at: Timestamp, actor: Optio
     acknowledgement::reopened(draft);
     tell(draft, why, at, actor, still_resolved);
     if !still_resolved {
+        draft.reopened = Some(at);
         draft.start_again(StartReason::Reopened, at);
     }
 }
