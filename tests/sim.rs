@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 10] = [
+const PINNED: [(u64, &str); 11] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -40,7 +40,11 @@ const PINNED: [(u64, &str); 10] = [
     ),
     (
         116,
-        "the answer to the write that arms a page hangs: it leaves when the call is given up, 10 s late",
+        "the answer to the write that arms a page hangs: it left when the call was given up, 10 s late",
+    ),
+    (
+        14387,
+        "reopened under a hold: one write armed the chain, the next held it",
     ),
 ];
 
@@ -103,7 +107,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Each planted fault, and within how many seeds (from 0) it must be caught.
-const PLANTS: [(Plant, u64); 18] = [
+const PLANTS: [(Plant, u64); 19] = [
     (Plant::SendsBeforeArm, 5),
     (Plant::IdHasTime, 5),
     (Plant::ForgetsHoldEnd, 10),
@@ -122,6 +126,7 @@ const PLANTS: [(Plant, u64); 18] = [
     (Plant::TrustsWallClock, 100),
     (Plant::StandingNotTold, 100),
     (Plant::KeepsDeleted, 200),
+    (Plant::WaitsForAnswers, 200),
 ];
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 /// For so long after it began to lead, a replica checks by a live GET what it is about to send: its own watch may not
 /// show yet what the leader before it wrote last.
-const TOOK_OVER_LATELY: Duration = Duration::from_secs(3);
+pub const TOOK_OVER_LATELY: Duration = Duration::from_secs(3);
 
 /// How this process stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,6 +30,7 @@ pub mod rcas;
 pub mod retention;
 pub mod revisions;
 pub mod schedule;
+pub mod shown;
 pub mod sinks;
 pub mod slim;
 pub mod streams;

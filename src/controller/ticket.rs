@@ -29,7 +29,7 @@ use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
 
 /// How long a page waits for a live GET when its watch has gone silent.
-const CHECK_LIMIT: Duration = Duration::from_secs(2);
+pub const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What looks at tickets.
 pub struct TicketDesk {

@@ -2,6 +2,7 @@
 //! watch, a live GET or our own write brought it, comes in here.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,9 +15,10 @@ use super::key::{Key, version};
 use super::policies::{Policies, Seen};
 use super::rcas::{self, Rcas};
 use super::revisions;
+use super::shown::{Shown, shows};
 use super::tickets::{Change, HeldTicket, Tickets};
 use super::versions::Origin;
-use crate::api::{EscalationPolicy, Rca, Severity, Ticket};
+use crate::api::{EscalationPolicy, Rca, Severity, Ticket, TicketStatus};
 use crate::clock::{Now, OperatorClock};
 use crate::domain::followup::name_of;
 use crate::domain::lifecycle;
@@ -61,6 +63,7 @@ pub struct View {
     pub policies: Policies,
     /// RCAs.
     pub rcas: Rcas,
+    shown: Shown,
     outbox: Outbox,
     bells: Bells,
     clock: OperatorClock,
@@ -81,6 +84,7 @@ impl View {
             tickets,
             policies,
             rcas: Rcas::default(),
+            shown: Shown::default(),
             outbox,
             bells,
             clock,
@@ -109,10 +113,25 @@ impl View {
                 self.trigger(&key, severity(ticket));
             }
             self.trigger_rcas_of(&key, Some(ticket));
+            self.shown.tell(&key);
         }
         self.after(&change);
         self.metrics
             .undecodable(Kind::Ticket, self.tickets.undecodable_count());
+    }
+
+    /// Waits until a version of a ticket comes into view that shows a status as it was asked for over `seen`.
+    pub async fn until_shown(
+        &self,
+        key: &Key,
+        seen: &Ticket,
+        asked: &TicketStatus,
+    ) -> Arc<Ticket> {
+        let find = || {
+            let held = self.tickets.get(key)?.ticket;
+            shows(&held, seen, asked).then_some(held)
+        };
+        self.shown.until(key, find).await
     }
 
     /// A ticket was deleted or archived: pages stop; the notices of a closing go out.

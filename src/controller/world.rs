@@ -1,5 +1,7 @@
 //! The world that decisions about one ticket act on: the Kubernetes API and the outbox.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use super::error::{CallError, Class};
 use super::events::reference;
 use super::key::Key;
 use super::observe::observe;
+use super::shown::GRACE;
 use super::ticket::TicketDesk;
 use super::versions::Origin;
 use super::view;
@@ -20,7 +23,7 @@ use crate::clock::Now;
 use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::Observed;
 use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress};
-use crate::metrics::{Kind, Stage};
+use crate::metrics::{Kind, Outcome, Stage};
 
 /// Commits in one turn of the loop; more are a fault, and would be a storm.
 pub const COMMITS_MOST: u32 = 32;
@@ -70,7 +73,14 @@ impl<'a> KubeWorld<'a> {
         };
         // Boxed: thousands may wait at the gate, and a call of the client is a large future.
         let writing = Box::pin(self.desk.writer.write(Kind::Ticket, WRITE, wanted));
-        self.place.leave_for(writing).await
+        let shown = self.desk.view.until_shown(&self.key, seen, new);
+        let landed = answered_or_shown(writing, shown);
+        let (written, answered) = self.place.leave_for(landed).await;
+        if !answered {
+            self.desk.metrics.wrote_status(Kind::Ticket, Outcome::Done);
+            tracing::warn!(ticket = %self.key, "a status write got no answer, but the watch shows it; its ticket goes on");
+        }
+        written
     }
 }
 
@@ -168,6 +178,25 @@ impl KubeWorld<'_> {
         if !done.is_empty() {
             self.desk.outbox.forget(uid, &done);
         }
+    }
+}
+
+/// What came of a write, and whether its answer told so: where that stays away although the watch shows the write, what
+/// is shown counts.
+async fn answered_or_shown(
+    writing: impl Future<Output = Result<Option<Ticket>, CallError>>,
+    shown: impl Future<Output = Arc<Ticket>>,
+) -> (Result<Option<Ticket>, CallError>, bool) {
+    let mut writing = pin!(writing);
+    let shown = tokio::select! {
+        biased;
+        written = &mut writing => return (written, true),
+        shown = shown => shown,
+    };
+    match tokio::time::timeout(GRACE, writing).await {
+        Ok(Ok(written)) => (Ok(written), true),
+        Ok(Err(_lost)) => (Ok(Some((*shown).clone())), true),
+        Err(_elapsed) => (Ok(Some((*shown).clone())), false),
     }
 }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use firebell::api::{DeliveryState, StepResult, Ticket, TicketStatus};
 use firebell::testkit::audit::AuditEvent;
-use firebell::testkit::controlplane::{ControlPlane, Options};
+use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
+use firebell::testkit::operator::{Operator, Options, built_binary};
+use firebell::testkit::proxy::{Aim, Fault, Proxy, Verb, Which};
 use firebell::testkit::receiver::Behaviour;
-use firebell::testkit::stage::{LIMIT, Stage};
+use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use kube::api::ListParams;
 use serde_json::json;
 
@@ -85,7 +87,7 @@ async fn killed_while_sending_the_page_arrives_again_under_the_same_id() {
 
 #[tokio::test]
 async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doubled() {
-    let plane = ControlPlane::start(Options::default()).await.unwrap();
+    let plane = ControlPlane::start(PlaneOptions::default()).await.unwrap();
     let mut stage = Stage::on(&plane, "between").await;
     stage.install(firebell::api::crds()).await;
     stage.start().await;
@@ -111,9 +113,55 @@ async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doub
     assert!(ids.values().all(|count| *count <= 2), "{ids:?}");
 }
 
+/// A stage whose operator reaches the API server through a fault proxy, and policy "gold" in use.
+async fn behind_a_proxy(prefix: &str) -> (Stage<'static>, Proxy) {
+    let mut stage = Stage::set(prefix).await;
+    let user = stage.operator_user();
+    stage.grant(&user, "firebell", ROLE).await;
+    let config = stage.plane.user(&user, &[]).unwrap();
+    let proxy = Proxy::start(config).await.unwrap();
+    let file = |name: &str| stage.plane.folder().join(format!("{name}-{}", stage.namespace));
+    let (kubeconfig, log) = (file("proxy"), file("operator"));
+    proxy.write_kubeconfig(&kubeconfig).unwrap();
+    let operator = Operator::spawn(&Options {
+        binary: built_binary("firebell").expect("run `cargo build --features testkit --bins`"),
+        kubeconfig,
+        namespaces: vec![stage.namespace.clone()],
+        flags: Vec::new(),
+        log,
+    });
+    stage.operator = Some(operator.unwrap());
+    stage.ready().await;
+    stage
+        .apply_policy("gold", stage.short_policy("10m", 2))
+        .await;
+    stage
+        .until_policy("gold", "it is in use", |status| status.revision.is_some())
+        .await;
+    (stage, proxy)
+}
+
+#[tokio::test]
+async fn a_page_leaves_at_once_though_the_write_that_armed_it_is_never_answered() {
+    let (stage, proxy) = behind_a_proxy("unanswered").await;
+    let status = Aim::at(Verb::Patch, "tickets/status");
+    let opening = proxy.lay(status, Which::Nth(1), Fault::HeldAnswer);
+    let created = stage.create_ticket("checkout").await.metadata;
+    let page = stage.page("/alice", 1).await;
+    assert_eq!(proxy.hits(opening), 1, "the write that armed the page");
+    // Creation times are whole seconds; the call is given up 10 s after it was made.
+    let late = page.time.duration_since(created.creation_timestamp.unwrap().0);
+    assert!(late.as_secs() < 8, "the page came {late} after the creation");
+    stage.until_armed("checkout", "manager").await;
+    stage
+        .until_logged("a status write got no answer, but the watch shows it")
+        .await;
+    assert_eq!(ids(&stage).into_values().collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test]
 async fn a_signed_page_leaves_on_time_while_the_api_server_hangs_and_while_it_is_down() {
-    let plane = ControlPlane::start(Options::default()).await.unwrap();
+    let plane = ControlPlane::start(PlaneOptions::default()).await.unwrap();
     let mut stage = Stage::on(&plane, "outage").await;
     stage.install(firebell::api::crds()).await;
     stage.start().await;

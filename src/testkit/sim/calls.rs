@@ -9,16 +9,21 @@ use std::task::{Context, Poll};
 
 use super::inside::{Coming, Inside};
 use super::ledger::Broken;
-use super::moment::{Ms, SECOND, at};
+use super::moment::{Ms, SECOND, at, ms_of_span};
 use super::plan::Trap;
 use super::plant::{self, Plant};
 use super::server::{NAMESPACE, Refusal};
 use crate::api::{Ticket, TicketStatus};
 use crate::controller::error::Class;
+use crate::controller::{client, shown};
 use crate::controller::key::Key;
 
-/// A client gives up on an answer after that (`controller::client`).
-const CALL_LIMIT: Ms = 10 * SECOND;
+/// A client gives up on an answer after that.
+pub const CALL_LIMIT: Ms = ms_of_span(client::CALL_LIMIT);
+/// Once the watch shows a write its answer is waited for that long.
+const GRACE: Ms = ms_of_span(shown::GRACE);
+/// After the watch has it, at most.
+const SEEN: Ms = 100;
 
 /// What is asked.
 pub enum Ask {
@@ -26,8 +31,8 @@ pub enum Ask {
     Get,
     /// PATCH of the status.
     Status {
-        /// Under this version.
-        version: String,
+        /// Over this one, under its version.
+        seen: Arc<Ticket>,
         /// The whole status as it should be.
         status: Box<TicketStatus>,
     },
@@ -57,6 +62,8 @@ pub struct Call {
     pub key: Key,
     /// What.
     pub ask: Ask,
+    /// Given up after that.
+    pub limit: Ms,
     /// Where its answer goes.
     pub slot: Slot,
 }
@@ -119,6 +126,7 @@ impl Inside {
                 look: None,
                 key,
                 ask: Ask::Get,
+                limit: CALL_LIMIT,
                 slot: Slot::default(),
             });
         }
@@ -140,7 +148,7 @@ impl Inside {
         let mut back = self.rng.i64(1..10);
         let reply = if self.weather.down(now) {
             if self.weather.hangs {
-                back = CALL_LIMIT;
+                back = call.limit;
             }
             Reply::Failed(Class::Transient)
         } else if now < self.weather.refuses_until {
@@ -164,7 +172,7 @@ impl Inside {
                     Err(refusal) => refused(refusal),
                 };
             }
-            Ask::Status { version, status } => (version, status),
+            Ask::Status { seen, status } => (&seen.metadata.resource_version, status),
         };
         if self.weather.meddles > 0 {
             self.weather.meddles -= 1;
@@ -174,7 +182,8 @@ impl Inside {
             self.spread();
         }
         let status = plant::stored(self.plant, (**status).clone());
-        let version = (self.plant != Some(Plant::NoFencing)).then_some(version.as_str());
+        let fenced = self.plant != Some(Plant::NoFencing);
+        let version = version.as_deref().filter(|_| fenced);
         let before = self.server.version();
         let stored = self.server.put_status(name, version, status, time);
         if self.server.version() != before {
@@ -186,8 +195,9 @@ impl Inside {
                 self.spring(call.sender.0, Trap::AfterCommit);
                 if self.weather.loses > 0 {
                     self.weather.loses -= 1;
-                    *back = if self.rng.bool() { CALL_LIMIT } else { *back };
-                    self.broken(*back + SECOND, Broken::LostAnswer);
+                    *back = if self.rng.bool() { call.limit } else { *back };
+                    let unknown = self.unknown_for(call.sender.0, *back);
+                    self.broken(unknown + SECOND, Broken::LostAnswer);
                     self.tell(|| {
                         format!("the answer to a write of {NAMESPACE}/{name} is lost; it landed")
                     });
@@ -197,6 +207,47 @@ impl Inside {
             }
             Err(refusal) => refused(refusal),
         }
+    }
+}
+
+impl Inside {
+    /// How long an operator does not know of a write that landed and whose answer does not come: until its watch shows
+    /// it, where that is well.
+    fn unknown_for(&self, process: usize, back: Ms) -> Ms {
+        let watch = self.processes.get(process).map(|seer| seer.watch);
+        let well = watch
+            .is_some_and(|watch| watch.frozen_from.is_none() && watch.lags_until <= self.now);
+        if well { back.min(SEEN + GRACE) } else { back }
+    }
+
+    /// A version came into an operator's view: whoever waits for the answer to a write that it shows does not wait for
+    /// ever (`controller::shown`).
+    pub fn show(&mut self, sender: (usize, u32), ticket: &Ticket) {
+        if self.plant == Some(Plant::WaitsForAnswers) {
+            return;
+        }
+        let shown = self.calls.iter().find_map(|(number, call)| {
+            let Ask::Status { seen, status } = &call.ask else {
+                return None;
+            };
+            if call.sender != sender || seen.metadata.uid != ticket.metadata.uid {
+                return None;
+            }
+            let held = self.processes.get(sender.0)?.tickets.get(&call.key)?.ticket;
+            shown::shows(&held, seen, status).then_some((*number, held))
+        });
+        if let Some((number, held)) = shown {
+            self.comes(GRACE, Coming::Shown(number, held));
+        }
+    }
+
+    /// The answer to a write that is shown did not come. Returns the look that goes on without.
+    pub fn go_on_without(&mut self, number: u64, now: Arc<Ticket>) -> Option<u64> {
+        let call = self.calls.remove(&number)?;
+        *call.slot.borrow_mut() = Some(Reply::Ticket(now));
+        let seer = self.processes.get(call.sender.0);
+        seer.filter(|seer| seer.life == call.sender.1)?;
+        call.look
     }
 }
 

@@ -6,21 +6,29 @@ use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::calls::{Answered, Ask, Call, Reply, Slot};
+use super::calls::{Answered, Ask, CALL_LIMIT, Call, Reply, Slot};
 use super::inside::Shared;
-use super::moment::{Ms, SECOND, at, clock, instant, ms_of};
+use super::moment::{Ms, SECOND, at, clock, instant, ms_of, ms_of_span};
 use super::plan::Trap;
 use super::plant::{self, Plant};
 use crate::api::EscalationState;
 use crate::controller::drive::{Rest, World, drive};
 use crate::controller::error::Class;
 use crate::controller::key::Key;
+use crate::controller::leader::TOOK_OVER_LATELY as LATELY;
+use crate::controller::ticket::CHECK_LIMIT as LIMIT;
 use crate::controller::versions::Origin;
 use crate::controller::view::{later, severity};
 use crate::controller::world::{COMMITS_MOST, settled};
-use crate::domain::next::{StatusPatch, Waiting};
+use crate::domain::decide::decide;
+use crate::domain::next::{Next, StatusPatch, Waiting};
 use crate::domain::observed::{Observed, Settings};
 use crate::domain::telling::delivery::{Delivery, OutboxView};
+
+/// A page waits for a live GET that long.
+const CHECK_LIMIT: Ms = ms_of_span(LIMIT);
+/// What would be sent is checked for so long after a hand-over.
+const TOOK_OVER_LATELY: Ms = ms_of_span(LATELY);
 
 /// What a look came to.
 pub enum Turn {
@@ -55,22 +63,22 @@ impl Desk {
         if !self.is_fresh() {
             self.check_live().await;
         }
-        let Some(seen) = self.observe() else {
+        let settings = Settings {
+            archive_after: SignedDuration::from_millis(self.inside.borrow().archive_after),
+        };
+        let Some(seen) = self.observe_surely(&settings).await else {
             return Turn::Rest {
                 until: None,
                 later: SignedDuration::ZERO,
             };
         };
         let later = later(severity(&seen.ticket));
-        let settings = Settings {
-            archive_after: SignedDuration::from_millis(self.inside.borrow().archive_after),
-        };
         match drive(&mut self, seen, &settings).await {
             Ok(rest) => self.rest(rest, later),
             Err(class) => {
                 // A conflict, and an object that is gone, are looked at anew (`TicketDesk::report`).
                 match class {
-                    Class::Conflict | Class::Terminal => self.read_live().await,
+                    Class::Conflict | Class::Terminal => self.read_live(CALL_LIMIT).await,
                     Class::Transient => false,
                 };
                 Turn::Failed(class)
@@ -158,7 +166,7 @@ impl Desk {
                 .get(self.sender.0)
                 .is_none_or(|seer| seer.watches.outage(now))
         };
-        if !out && !self.read_live().await {
+        if !out && !self.read_live(CHECK_LIMIT).await {
             let inside = self.inside.borrow();
             if let Some(seer) = inside.processes.get(self.sender.0) {
                 seer.watches.unanswered(instant(inside.now));
@@ -166,8 +174,8 @@ impl Desk {
         }
     }
 
-    async fn read_live(&self) -> bool {
-        match self.ask(Ask::Get).await {
+    async fn read_live(&self, limit: Ms) -> bool {
+        match self.ask(Ask::Get, limit).await {
             Reply::Ticket(ticket) => {
                 self.inside
                     .borrow_mut()
@@ -186,16 +194,34 @@ impl Desk {
         }
     }
 
-    async fn ask(&self, ask: Ask) -> Reply {
+    async fn ask(&self, ask: Ask, limit: Ms) -> Reply {
         let slot = Slot::default();
         self.inside.borrow_mut().call(Call {
             sender: self.sender,
             look: Some(self.look),
             key: self.key.clone(),
             ask,
+            limit,
             slot: Rc::clone(&slot),
         });
         Answered(slot).await
+    }
+
+    /// Just after a hand-over what would be sent is checked by a live GET first (`TicketDesk::observe_surely`).
+    async fn observe_surely(&self, settings: &Settings) -> Option<Observed> {
+        let seen = self.observe()?;
+        let lately = {
+            let inside = self.inside.borrow();
+            let now = inside.now;
+            let seer = inside.processes.get(self.sender.0);
+            seer.is_some_and(|seer| now - seer.took_over <= TOOK_OVER_LATELY)
+        };
+        let sends = || matches!(decide(&seen, settings, self.now()), Next::Deliver(_));
+        if !lately || !sends() {
+            return Some(seen);
+        }
+        self.check_live().await;
+        self.observe()
     }
 
     fn observe(&self) -> Option<Observed> {
@@ -225,8 +251,7 @@ impl Desk {
         ahead.ticket = ticket.into();
         ahead.remembered = None;
         let settings = Settings::default();
-        let next = crate::domain::decide::decide(&ahead, &settings, at(now));
-        let crate::domain::next::Next::Deliver(deliveries) = next else {
+        let Next::Deliver(deliveries) = decide(&ahead, &settings, at(now)) else {
             return;
         };
         if let Some(seer) = inside.processes.get_mut(process) {
@@ -309,14 +334,9 @@ impl World for Desk {
         if self.inside.borrow().plant == Some(Plant::SendsBeforeArm) {
             self.send_before_arm(seen, &patch);
         }
-        let version = seen
-            .ticket
-            .metadata
-            .resource_version
-            .clone()
-            .unwrap_or_default();
-        let status = patch.status.clone();
-        let written = match self.ask(Ask::Status { version, status }).await {
+        let (over, status) = (seen.ticket.clone(), patch.status.clone());
+        let ask = Ask::Status { seen: over, status };
+        let written = match self.ask(ask, CALL_LIMIT).await {
             Reply::Ticket(ticket) => ticket,
             Reply::Gone => return Err(Class::Terminal),
             Reply::Failed(class) => return Err(class),

@@ -14,14 +14,15 @@ use super::process::{Life, WatchTrouble};
 use super::receivers::Mood;
 use super::server::NAMESPACE;
 use crate::api::{Signal, SignalState, Suspend, TicketSpec, Time};
+use crate::controller::freshness::TICKET_WATCH_SECONDS;
 use crate::controller::key::Key;
 use crate::controller::versions::Origin;
 use crate::domain::selection::LivePolicy;
 
 /// A lease that is not renewed ends after that.
 pub(super) const LEASE: Ms = 15 * SECOND;
-/// A connection on which nothing arrives is given up after that (`controller::client`).
-const READ_LIMIT: Ms = 30 * SECOND;
+/// A silent watch is given up after that: 5 s after the end that was asked for (`controller::freshness`).
+const WATCH_LIMIT: Ms = (TICKET_WATCH_SECONDS as Ms + 5) * SECOND;
 
 impl Inside {
     /// A planned event.
@@ -201,7 +202,7 @@ impl Inside {
                 let now = self.now;
                 if let Some(seer) = self.processes.get_mut(*process) {
                     seer.watch.frozen_from = Some(now);
-                    self.comes((*span).min(READ_LIMIT), Coming::Thaws(*process, now));
+                    self.comes((*span).min(WATCH_LIMIT), Coming::Thaws(*process, now));
                 }
             }
             Trouble::WatchCut { process } => {
@@ -273,7 +274,7 @@ impl Inside {
     /// Something that came about by itself.
     pub fn comes_about(&mut self, coming: Coming) {
         match coming {
-            Coming::Planned(_) | Coming::Answers(_) => {}
+            Coming::Planned(_) | Coming::Answers(_) | Coming::Shown(..) => {}
             Coming::Lands(number) => self.land(number),
             Coming::Arrives {
                 sender,
@@ -393,7 +394,7 @@ impl Inside {
     /// A stopped operator gets nothing until it continues.
     pub fn unless_stopped(&mut self, coming: Coming) -> Option<Coming> {
         let process = match &coming {
-            Coming::Answers(number) => self.calls.get(number).map(|call| call.sender.0),
+            Coming::Answers(number) | Coming::Shown(number, _) => self.calls.get(number).map(|call| call.sender.0),
             Coming::Known { sender, .. } => Some(sender.0),
             Coming::Hears(process) | Coming::Doubts(process, _) => Some(*process),
             Coming::Planned(_)

@@ -33,6 +33,8 @@ pub enum Coming {
     Lands(u64),
     /// Its answer reaches the operator.
     Answers(u64),
+    /// The answer to a write that a watch has shown has not come.
+    Shown(u64, Arc<Ticket>),
     /// A message reaches its receiver.
     Arrives {
         /// Of which operator and life.
@@ -337,6 +339,9 @@ impl Inside {
         self.ledger
             .knows((process, life), uid, now, version(&ticket.metadata));
         self.follow(process, follows);
+        if origin != Origin::Written {
+            self.show((process, life), ticket);
+        }
         doubtful
     }
 

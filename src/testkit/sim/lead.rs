@@ -40,6 +40,7 @@ impl Inside {
         };
         seer.leads = true;
         seer.lose_memory();
+        seer.took_over = now;
         let heard = self.server.version();
         let doubts = self.relist(process);
         if let Some(seer) = self.processes.get_mut(process) {

@@ -21,6 +21,12 @@ const START: i64 = 1_772_445_600_000;
 /// A day after this machine's monotonic clock was first asked, so that there is room before it.
 static INSTANTS: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_hours(24));
 
+/// A span of production's, which are whole milliseconds.
+#[allow(clippy::cast_possible_wrap, reason = "hours at most")]
+pub const fn ms_of_span(span: Duration) -> Ms {
+    span.as_secs() as Ms * SECOND + span.subsec_millis() as Ms
+}
+
 /// The true time.
 pub fn at(ms: Ms) -> Timestamp {
     Timestamp::from_millisecond(START + ms).unwrap_or(Timestamp::MAX)

@@ -44,11 +44,13 @@ pub enum Plant {
     StandingNotTold,
     /// What a cut watch missed of deletions is never learnt.
     KeepsDeleted,
+    /// A write is waited for until its call is given up, whatever the watch shows.
+    WaitsForAnswers,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SendsBeforeArm,
         Self::IdHasTime,
         Self::ForgetsHoldEnd,
@@ -67,6 +69,7 @@ impl Plant {
         Self::TrustsWallClock,
         Self::StandingNotTold,
         Self::KeepsDeleted,
+        Self::WaitsForAnswers,
     ];
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::moment::{Ms, SECOND, at, instant};
+use super::moment::{HOUR, Ms, SECOND, at, instant};
 use super::plan::Trap;
 use super::server::NAMESPACE;
 use crate::api::Ticket;
@@ -82,6 +82,8 @@ pub struct Process {
     pub gone_for: Ms,
     /// It died and was not taken away yet.
     pub dead: bool,
+    /// When it took the lead over.
+    pub took_over: Ms,
 }
 
 impl Process {
@@ -107,6 +109,7 @@ impl Process {
             trap: None,
             gone_for: 0,
             dead: false,
+            took_over: -HOUR,
         }
     }
 
@@ -120,6 +123,7 @@ impl Process {
         self.watches = Watches::default();
         self.trap = None;
         self.dead = false;
+        self.took_over = -HOUR;
     }
 
     /// A fresh clock: anchored to the wall clock, steered by answers that carry whole seconds.

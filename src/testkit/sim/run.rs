@@ -311,6 +311,7 @@ impl Run<'_> {
                     None
                 }
                 Coming::Answers(number) => inside.answered(number),
+                Coming::Shown(number, now) => inside.go_on_without(number, now),
                 other => {
                     inside.comes_about(other);
                     None

@@ -14,7 +14,7 @@ const GRACE: Ms = SECOND;
 /// How long a watch event takes at most when nothing is broken, and a look after it.
 const TRIP: Ms = 150;
 /// How long a silent watch is trusted (`controller::freshness`), and the call that then asks.
-const SILENCE: Ms = 33 * SECOND;
+const SILENCE: Ms = 11 * SECOND;
 
 pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach>) {
     for departure in outcome
