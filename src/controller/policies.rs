@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::key::{Key, version};
 use super::revisions::{self, Stored};
 use super::slim::slim;
-use super::versions::{Held, Origin, Verdict, judge};
+use super::versions::{Ended, Held, Origin, Verdict, judge};
 use crate::api::EscalationPolicy;
 use crate::domain::holds::suspend;
 use crate::domain::selection::{LivePolicy, PolicyIndex, PolicyKey};
@@ -46,6 +46,7 @@ struct Inner {
     live: BTreeMap<PolicyKey, LivePolicy>,
     revisions: BTreeMap<PolicyKey, Stored>,
     undecodable: HashMap<PolicyKey, u64>,
+    ended: Ended,
     index: Option<Arc<PolicyIndex>>,
 }
 
@@ -59,6 +60,7 @@ impl Policies {
                 live: BTreeMap::new(),
                 revisions: BTreeMap::new(),
                 undecodable: HashMap::new(),
+                ended: Ended::default(),
                 index: None,
             }),
         }
@@ -69,12 +71,11 @@ impl Policies {
         let key = Key::of(&policy.metadata).pair();
         let mut inner = self.inner.lock();
         let now = Instant::now();
-        if let Some((_, held)) = inner.objects.get(&key) {
-            match judge(*held, &policy.metadata, origin, now) {
-                Verdict::Take => {}
-                Verdict::Same | Verdict::Older => return Seen::Nothing,
-                Verdict::Doubtful => return Seen::Doubtful,
-            }
+        let known = inner.objects.get(&key).map(|(_, held)| *held);
+        match judge(known, &inner.ended, &policy.metadata, origin, now) {
+            Verdict::Take => {}
+            Verdict::Same | Verdict::Older => return Seen::Nothing,
+            Verdict::Doubtful => return Seen::Doubtful,
         }
         slim(&mut policy.metadata);
         let held = Held {
@@ -98,15 +99,16 @@ impl Policies {
         let key = key.pair();
         let mut inner = self.inner.lock();
         inner.undecodable.remove(&key);
+        let held = inner.objects.get(&key).map(|(policy, _)| policy.clone());
         let same =
-            |policy: &EscalationPolicy| uid.is_none() || policy.metadata.uid.as_deref() == uid;
-        if !inner
-            .objects
-            .get(&key)
-            .is_some_and(|(policy, _)| same(policy))
-        {
+            |policy: &Arc<EscalationPolicy>| uid.is_none() || policy.metadata.uid.as_deref() == uid;
+        let Some(gone) = held.filter(same) else {
+            inner.ended.note(uid, Instant::now());
             return false;
-        }
+        };
+        inner
+            .ended
+            .note(gone.metadata.uid.as_deref(), Instant::now());
         inner.objects.remove(&key);
         inner.live.remove(&key);
         inner.index = None;

@@ -1,6 +1,6 @@
 //! The RCAs in view, and by ticket which of them name it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +8,10 @@ use parking_lot::RwLock;
 
 use super::key::{Key, version};
 use super::slim::slim;
-use super::versions::{Held, Origin, Verdict, judge};
+use super::versions::{Ended, Held, Origin, Verdict, judge};
 use crate::api::Rca;
 use crate::domain::followup::covering::{covering, means};
 use crate::domain::observed::RcaFacts;
-
-/// So many deleted RCAs are remembered, against answers to our own calls that come after the watch told of the end.
-const GONE_REMEMBERED: usize = 256;
 
 /// What taking in a version of an RCA led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +34,7 @@ pub struct Rcas {
 struct Inner {
     held: HashMap<Key, (Arc<Rca>, Held)>,
     by_ticket: HashMap<Key, BTreeSet<Key>>,
-    /// Uids of RCAs that were deleted, the newest last.
-    gone: VecDeque<String>,
+    ended: Ended,
 }
 
 impl Rcas {
@@ -47,20 +43,11 @@ impl Rcas {
         let key = Key::of(&rca.metadata);
         let now = Instant::now();
         let mut inner = self.inner.write();
-        if rca
-            .metadata
-            .uid
-            .as_ref()
-            .is_some_and(|uid| inner.gone.contains(uid))
-        {
-            return Seen::Nothing;
-        }
-        if let Some((_, held)) = inner.held.get(&key) {
-            match judge(*held, &rca.metadata, origin, now) {
-                Verdict::Take => {}
-                Verdict::Same | Verdict::Older => return Seen::Nothing,
-                Verdict::Doubtful => return Seen::Doubtful,
-            }
+        let known = inner.held.get(&key).map(|(_, held)| *held);
+        match judge(known, &inner.ended, &rca.metadata, origin, now) {
+            Verdict::Take => {}
+            Verdict::Same | Verdict::Older => return Seen::Nothing,
+            Verdict::Doubtful => return Seen::Doubtful,
         }
         slim(&mut rca.metadata);
         let held = Held {
@@ -83,17 +70,17 @@ impl Rcas {
     /// Forgets an RCA that was deleted; answers the tickets that it named.
     pub fn remove(&self, key: &Key, uid: Option<&str>) -> Vec<Key> {
         let mut inner = self.inner.write();
-        let same = |rca: &Rca| uid.is_none() || rca.metadata.uid.as_deref() == uid;
-        if !inner.held.get(key).is_some_and(|(rca, _)| same(rca)) {
+        let held = inner.held.get(key).map(|(rca, _)| rca.clone());
+        let same = |rca: &Arc<Rca>| uid.is_none() || rca.metadata.uid.as_deref() == uid;
+        let Some(gone) = held.filter(same) else {
+            inner.ended.note(uid, Instant::now());
             return Vec::new();
-        }
+        };
+        inner
+            .ended
+            .note(gone.metadata.uid.as_deref(), Instant::now());
         let named = inner.unlink(key);
-        if let Some((rca, _)) = inner.held.remove(key) {
-            inner.gone.extend(rca.metadata.uid.clone());
-        }
-        if inner.gone.len() > GONE_REMEMBERED {
-            inner.gone.pop_front();
-        }
+        inner.held.remove(key);
         named
     }
 

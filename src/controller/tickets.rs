@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 
 use super::key::{Key, version};
 use super::slim::slim;
-use super::versions::{Held, Origin, Verdict, judge};
+use super::versions::{Ended, Held, Origin, Verdict, judge};
 use crate::api::Ticket;
 use crate::domain::observed::{Others, Parent, Remembered};
 
@@ -53,6 +53,7 @@ struct Inner {
     same_key: HashMap<(Arc<str>, String), BTreeSet<Key>>,
     children: HashMap<(Arc<str>, String), BTreeSet<Key>>,
     undecodable: HashMap<Key, u64>,
+    ended: Ended,
 }
 
 impl Tickets {
@@ -61,13 +62,11 @@ impl Tickets {
         let key = Key::of(&ticket.metadata);
         let mut inner = self.inner.write();
         let before = inner.held.get(&key).cloned();
-        let verdict = match &before {
-            Some(before) => judge(before.held, &ticket.metadata, origin, at),
-            // Only what is held is written: it was deleted, and the watch told so before this answer came.
-            None if origin == Origin::Written => Verdict::Older,
-            None => Verdict::Take,
-        };
-        match verdict {
+        // One that cannot be decoded is held by its version only.
+        let undecodable = inner.undecodable.get(&key).copied();
+        let undecodable = undecodable.map(|version| Held { version, since: at });
+        let known = before.as_ref().map(|before| before.held).or(undecodable);
+        match judge(known, &inner.ended, &ticket.metadata, origin, at) {
             Verdict::Take => {}
             Verdict::Same | Verdict::Older => return Change::default(),
             Verdict::Doubtful => {
@@ -109,18 +108,18 @@ impl Tickets {
         }
     }
 
-    /// Forgets a ticket that was deleted or archived; only that very object, not a newer one of its name.
-    pub fn remove(&self, key: &Key, uid: Option<&str>) -> Change {
+    /// Forgets a ticket that was deleted or archived, as was seen at a moment of this machine's clock; only that very
+    /// object, not a newer one of its name.
+    pub fn remove(&self, key: &Key, uid: Option<&str>, at: Instant) -> Change {
         let mut inner = self.inner.write();
         inner.undecodable.remove(key);
-        let Some(held) = inner
-            .held
-            .get(key)
-            .filter(|held| uid.is_none() || held.ticket.metadata.uid.as_deref() == uid)
-        else {
+        let held = inner.held.get(key).map(|held| held.ticket.clone());
+        let same = |held: &Arc<Ticket>| uid.is_none() || held.metadata.uid.as_deref() == uid;
+        let Some(gone) = held.filter(same) else {
+            inner.ended.note(uid, at);
             return Change::default();
         };
-        let gone = held.ticket.clone();
+        inner.ended.note(gone.metadata.uid.as_deref(), at);
         inner.held.remove(key);
         let mut affected = inner.unlink(key, &gone);
         affected.extend(inner.pointing_at(key));

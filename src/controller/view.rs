@@ -121,12 +121,7 @@ impl View {
     }
 
     /// Waits until a version of a ticket comes into view that shows a status as it was asked for over `seen`.
-    pub async fn until_shown(
-        &self,
-        key: &Key,
-        seen: &Ticket,
-        asked: &TicketStatus,
-    ) -> Arc<Ticket> {
+    pub async fn until_shown(&self, key: &Key, seen: &Ticket, asked: &TicketStatus) -> Arc<Ticket> {
         let find = || {
             let held = self.tickets.get(key)?.ticket;
             shows(&held, seen, asked).then_some(held)
@@ -136,7 +131,7 @@ impl View {
 
     /// A ticket was deleted or archived: pages stop; the notices of a closing go out.
     pub fn lose_ticket(&self, key: &Key, uid: Option<&str>) {
-        let change = self.tickets.remove(key, uid);
+        let change = self.tickets.remove(key, uid, Instant::now());
         if let Some(uid) = uid.filter(|_| change.replaced.is_none()) {
             self.outbox.drop_ticket(uid);
         }

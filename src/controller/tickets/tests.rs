@@ -61,13 +61,28 @@ fn a_watch_that_lags_does_not_undo_what_was_written() {
 fn an_answer_to_a_write_that_comes_after_the_end_brings_no_deleted_ticket_back() {
     let tickets = Tickets::default();
     put(&tickets, plain("a", 5), Origin::Watch);
-    tickets.remove(&Key::new("shop", "a"), Some("uid-a"));
+    tickets.remove(&Key::new("shop", "a"), Some("uid-a"), Instant::now());
+    for origin in [Origin::Written, Origin::Live] {
+        assert!(put(&tickets, plain("a", 6), origin).taken.is_none());
+    }
+    assert!(tickets.get(&Key::new("shop", "a")).is_none());
+    let restored = put(&tickets, plain("a", 5), Origin::Relist);
+    assert!(restored.taken.is_some(), "a restored store has it again");
+}
+
+#[test]
+fn an_answer_that_comes_late_does_not_hide_that_a_newer_version_cannot_be_decoded() {
+    let tickets = Tickets::default();
+    put(&tickets, plain("a", 5), Origin::Watch);
+    assert!(tickets.undecodable(&Key::new("shop", "a"), 7));
     assert!(
         put(&tickets, plain("a", 6), Origin::Written)
             .taken
             .is_none()
     );
-    assert!(tickets.get(&Key::new("shop", "a")).is_none());
+    assert_eq!(tickets.undecodable_count(), 1);
+    assert!(put(&tickets, plain("a", 8), Origin::Watch).taken.is_some());
+    assert_eq!(tickets.undecodable_count(), 0);
 }
 
 #[test]
@@ -81,7 +96,7 @@ fn a_ticket_of_the_same_name_is_another_ticket() {
         change.replaced.unwrap().metadata.uid.as_deref(),
         Some("uid-a")
     );
-    let late_deletion = tickets.remove(&Key::new("shop", "a"), Some("uid-a"));
+    let late_deletion = tickets.remove(&Key::new("shop", "a"), Some("uid-a"), Instant::now());
     assert!(late_deletion.replaced.is_none());
     assert!(tickets.get(&Key::new("shop", "a")).is_some());
 }
@@ -141,7 +156,7 @@ fn a_duplicate_sees_its_parent_and_the_parent_counts_it_once_accepted() {
             .duplicates,
         1
     );
-    let change = tickets.remove(&Key::new("shop", "child"), None);
+    let change = tickets.remove(&Key::new("shop", "child"), None, Instant::now());
     assert_eq!(names(&change.affected), ["parent"]);
     assert_eq!(
         tickets

@@ -196,7 +196,7 @@ impl Process {
     /// A ticket is gone, as `View::lose_ticket` does it.
     pub fn lose(&mut self, key: &Key, uid: Option<&str>, now: Ms) -> Follows {
         let clocks = self.clocks(now);
-        let change = self.tickets.remove(key, uid);
+        let change = self.tickets.remove(key, uid, clocks.0);
         let mut follows = Follows::default();
         if let Some(uid) = uid.filter(|_| change.replaced.is_none()) {
             follows = self.outbox.drop_ticket(uid, clocks);
