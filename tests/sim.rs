@@ -107,7 +107,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Each planted fault, and within how many seeds (from 0) it must be caught.
-const PLANTS: [(Plant, u64); 19] = [
+const PLANTS: [(Plant, u64); 21] = [
     (Plant::SendsBeforeArm, 5),
     (Plant::IdHasTime, 5),
     (Plant::ForgetsHoldEnd, 10),
@@ -126,6 +126,8 @@ const PLANTS: [(Plant, u64); 19] = [
     (Plant::TrustsWallClock, 100),
     (Plant::StandingNotTold, 100),
     (Plant::KeepsDeleted, 200),
+    (Plant::BundleIdOfFirst, 100),
+    (Plant::OutboxForgets, 50),
     (Plant::WaitsForAnswers, 200),
 ];
 

@@ -120,7 +120,12 @@ async fn behind_a_proxy(prefix: &str) -> (Stage<'static>, Proxy) {
     stage.grant(&user, "firebell", ROLE).await;
     let config = stage.plane.user(&user, &[]).unwrap();
     let proxy = Proxy::start(config).await.unwrap();
-    let file = |name: &str| stage.plane.folder().join(format!("{name}-{}", stage.namespace));
+    let file = |name: &str| {
+        stage
+            .plane
+            .folder()
+            .join(format!("{name}-{}", stage.namespace))
+    };
     let (kubeconfig, log) = (file("proxy"), file("operator"));
     proxy.write_kubeconfig(&kubeconfig).unwrap();
     let operator = Operator::spawn(&Options {
@@ -150,8 +155,13 @@ async fn a_page_leaves_at_once_though_the_write_that_armed_it_is_never_answered(
     let page = stage.page("/alice", 1).await;
     assert_eq!(proxy.hits(opening), 1, "the write that armed the page");
     // Creation times are whole seconds; the call is given up 10 s after it was made.
-    let late = page.time.duration_since(created.creation_timestamp.unwrap().0);
-    assert!(late.as_secs() < 8, "the page came {late} after the creation");
+    let late = page
+        .time
+        .duration_since(created.creation_timestamp.unwrap().0);
+    assert!(
+        late.as_secs() < 8,
+        "the page came {late} after the creation"
+    );
     stage.until_armed("checkout", "manager").await;
     stage
         .until_logged("a status write got no answer, but the watch shows it")

@@ -15,8 +15,8 @@ use super::plant::{self, Plant};
 use super::server::{NAMESPACE, Refusal};
 use crate::api::{Ticket, TicketStatus};
 use crate::controller::error::Class;
-use crate::controller::{client, shown};
 use crate::controller::key::Key;
+use crate::controller::{client, shown};
 
 /// A client gives up on an answer after that.
 pub const CALL_LIMIT: Ms = ms_of_span(client::CALL_LIMIT);
@@ -215,8 +215,8 @@ impl Inside {
     /// it, where that is well.
     fn unknown_for(&self, process: usize, back: Ms) -> Ms {
         let watch = self.processes.get(process).map(|seer| seer.watch);
-        let well = watch
-            .is_some_and(|watch| watch.frozen_from.is_none() && watch.lags_until <= self.now);
+        let well =
+            watch.is_some_and(|watch| watch.frozen_from.is_none() && watch.lags_until <= self.now);
         if well { back.min(SEEN + GRACE) } else { back }
     }
 

@@ -11,7 +11,7 @@ use super::inside::Shared;
 use super::moment::{Ms, SECOND, at, clock, instant, ms_of, ms_of_span};
 use super::plan::Trap;
 use super::plant::{self, Plant};
-use crate::api::EscalationState;
+use crate::api::{EscalationState, TicketStatus};
 use crate::controller::drive::{Rest, World, drive};
 use crate::controller::error::Class;
 use crate::controller::key::Key;
@@ -213,8 +213,8 @@ impl Desk {
         let lately = {
             let inside = self.inside.borrow();
             let now = inside.now;
-            let seer = inside.processes.get(self.sender.0);
-            seer.is_some_and(|seer| now - seer.took_over <= TOOK_OVER_LATELY)
+            let process = inside.processes.get(self.sender.0);
+            process.is_some_and(|process| now - process.took_over <= TOOK_OVER_LATELY)
         };
         let sends = || matches!(decide(&seen, settings, self.now()), Next::Deliver(_));
         if !lately || !sends() {
@@ -258,6 +258,16 @@ impl Desk {
             let clocks = seer.clocks(now);
             let follows = seer.outbox.hand_over(deliveries, clocks);
             inside.follow(process, follows);
+        }
+    }
+
+    /// Results that a status holds need no room in memory any more.
+    fn forget_settled(&self, seen: &Observed, status: &TicketStatus) {
+        let uid = seen.ticket.metadata.uid.as_deref().unwrap_or_default();
+        let done = settled(&seen.outbox, status);
+        let mut inside = self.inside.borrow_mut();
+        if let Some(seer) = inside.processes.get_mut(self.sender.0) {
+            seer.outbox.forget(uid, &done);
         }
     }
 
@@ -334,6 +344,9 @@ impl World for Desk {
         if self.inside.borrow().plant == Some(Plant::SendsBeforeArm) {
             self.send_before_arm(seen, &patch);
         }
+        if self.inside.borrow().plant == Some(Plant::OutboxForgets) {
+            self.forget_settled(seen, &patch.status);
+        }
         let (over, status) = (seen.ticket.clone(), patch.status.clone());
         let ask = Ask::Status { seen: over, status };
         let written = match self.ask(ask, CALL_LIMIT).await {
@@ -342,12 +355,8 @@ impl World for Desk {
             Reply::Failed(class) => return Err(class),
         };
         let archived = {
+            self.forget_settled(seen, &patch.status);
             let mut inside = self.inside.borrow_mut();
-            let uid = seen.ticket.metadata.uid.as_deref().unwrap_or_default();
-            let done = settled(&seen.outbox, &patch.status);
-            if let Some(seer) = inside.processes.get_mut(process) {
-                seer.outbox.forget(uid, &done);
-            }
             inside.tell(|| told(&self.key, process, &patch));
             inside.take(process, &written, Origin::Written);
             patch.status.archived

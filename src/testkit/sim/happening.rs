@@ -394,7 +394,9 @@ impl Inside {
     /// A stopped operator gets nothing until it continues.
     pub fn unless_stopped(&mut self, coming: Coming) -> Option<Coming> {
         let process = match &coming {
-            Coming::Answers(number) | Coming::Shown(number, _) => self.calls.get(number).map(|call| call.sender.0),
+            Coming::Answers(number) | Coming::Shown(number, _) => {
+                self.calls.get(number).map(|call| call.sender.0)
+            }
             Coming::Known { sender, .. } => Some(sender.0),
             Coming::Hears(process) | Coming::Doubts(process, _) => Some(*process),
             Coming::Planned(_)

@@ -187,6 +187,13 @@ impl Inside {
             return;
         };
         let life = sender.life;
+        if made.parcel().is_bundle() {
+            let id = match self.plant {
+                Some(Plant::BundleIdOfFirst) => made.parcel().first().id.to_string(),
+                Some(_) | None => made.parcel().id().to_string(),
+            };
+            self.ledger.bundled(self.now, id, &members);
+        }
         sender.flying.insert(number, made);
         for delivery in &members {
             let (at, delivery) = (self.now, delivery.clone());

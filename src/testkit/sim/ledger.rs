@@ -37,6 +37,17 @@ pub struct Departure {
     pub delivery: Arc<Delivery>,
 }
 
+/// Several messages that left as one.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// When.
+    pub at: Ms,
+    /// The id it wore.
+    pub id: String,
+    /// Its messages.
+    pub members: Vec<Arc<Delivery>>,
+}
+
 /// A time in which something was broken.
 #[derive(Clone, Debug)]
 pub struct Outage {
@@ -75,6 +86,8 @@ pub struct Ledger {
     pub receipts: Vec<Receipt>,
     /// In order of time.
     pub departures: Vec<Departure>,
+    /// In order of time.
+    pub bundles: Vec<Bundle>,
     /// As they were planned and as they came.
     pub outages: Vec<Outage>,
     /// Which version of a ticket an operator had when.
@@ -95,6 +108,12 @@ impl Ledger {
         if let Some(story) = &mut self.story {
             story.push((at, line()));
         }
+    }
+
+    /// Notes that messages left as one.
+    pub fn bundled(&mut self, at: Ms, id: String, members: &[Arc<Delivery>]) {
+        let members = members.to_vec();
+        self.bundles.push(Bundle { at, id, members });
     }
 
     /// Notes that an operator has a version of a ticket.

@@ -44,13 +44,17 @@ pub enum Plant {
     StandingNotTold,
     /// What a cut watch missed of deletions is never learnt.
     KeepsDeleted,
+    /// A bundle wears the id of its first message.
+    BundleIdOfFirst,
+    /// The outbox forgets results before a status holds them.
+    OutboxForgets,
     /// A write is waited for until its call is given up, whatever the watch shows.
     WaitsForAnswers,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::SendsBeforeArm,
         Self::IdHasTime,
         Self::ForgetsHoldEnd,
@@ -69,6 +73,8 @@ impl Plant {
         Self::TrustsWallClock,
         Self::StandingNotTold,
         Self::KeepsDeleted,
+        Self::BundleIdOfFirst,
+        Self::OutboxForgets,
         Self::WaitsForAnswers,
     ];
 }

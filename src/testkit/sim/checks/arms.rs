@@ -2,7 +2,8 @@
 //! it, and what it calls delivered was received.
 
 use super::{
-    Breach, Promise, Story, is_edit, named, over, pinned, receivers_ill, restored, unanswered,
+    Breach, Promise, Story, is_edit, named, only_answers_lost, over, pinned, receivers_ill,
+    restored, unanswered,
 };
 use crate::api::{
     DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, TicketStatus,
@@ -86,11 +87,9 @@ fn page_left(
     // A version that somebody else made may show an arm that has been acted on.
     let (armed, due) = (due, due.max(written));
     let clear = over(outcome, due);
-    let until = if clear > due {
-        clear + AGAIN
-    } else {
-        due + IN_TIME
-    };
+    // A write without an answer that the watch shows holds nothing up.
+    let rests = clear > due && !only_answers_lost(outcome, due, clear);
+    let until = clear + if rests { AGAIN } else { IN_TIME };
     if is_excused(outcome, story, status, (written, due, until)) {
         return;
     }

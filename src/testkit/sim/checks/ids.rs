@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{Breach, Promise, Story, restored};
 use crate::domain::telling::delivery::{DeliveryId, ValidWhile};
 use crate::testkit::sim::ledger::{Broken, Receipt};
@@ -47,6 +49,31 @@ pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach
                 departure.delivery.target
             );
             found.push(breach(story, departure.at, &words));
+            return;
+        }
+    }
+}
+
+/// A bundle wears the id that follows from its members, whoever sends it: computed by hand from api.md section 6.
+pub(super) fn bundles(outcome: &Outcome, found: &mut Vec<Breach>) {
+    for bundle in &outcome.ledger.bundles {
+        let mut ids: Vec<&str> = bundle.members.iter().map(|one| one.id.as_str()).collect();
+        ids.sort_unstable();
+        let digest = Sha256::digest(ids.join("\n"));
+        let half = digest.iter().take(16);
+        let right = half.fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        let right = format!("{right:032x}");
+        if bundle.id != right {
+            let words = format!(
+                "a bundle of {} came as {}, its id is {right}",
+                ids.len(),
+                bundle.id
+            );
+            found.push(Breach {
+                promise: Promise::Once,
+                at: bundle.at,
+                words,
+            });
             return;
         }
     }

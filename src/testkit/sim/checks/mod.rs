@@ -155,6 +155,7 @@ pub fn check(plan: &Plan, outcome: &Outcome, calm: Option<&Outcome>) -> Option<B
         ids::check(outcome, story, &mut found);
         stops::check(outcome, story, &mut found);
     }
+    ids::bundles(outcome, &mut found);
     if let Some(calm) = calm {
         ends::check(plan, outcome, calm, &mut found);
     }
@@ -188,16 +189,25 @@ fn named(policy: &ValidPolicy, notify: &[NotifyTarget]) -> Vec<Target> {
     targets
 }
 
+/// What is broken so close before a moment still counts at it.
+const NEAR: Ms = 2 * SECOND;
+
 /// When everything that is broken around a moment is over: the moment itself where nothing is.
 fn over(outcome: &Outcome, at: Ms) -> Ms {
     let mut until = at;
     let outages = &outcome.ledger.outages;
     while let Some(outage) = outages.iter().find(|outage| {
-        !is_harmless(&outage.what) && outage.from <= until + 2 * SECOND && outage.until > until
+        !is_harmless(&outage.what) && outage.from <= until + NEAR && outage.until > until
     }) {
         until = outage.until;
     }
     until
+}
+
+/// Whether all that was broken from a moment until it was over were answers that did not come.
+fn only_answers_lost(outcome: &Outcome, at: Ms, over: Ms) -> bool {
+    let other = |broken: &Broken| !is_harmless(broken) && *broken != Broken::LostAnswer;
+    !outcome.ledger.broken(at - NEAR, over + NEAR, other)
 }
 
 /// What delays nothing.
