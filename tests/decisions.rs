@@ -37,6 +37,8 @@ mod notices;
 mod phases;
 #[path = "decisions/quiet.rs"]
 mod quiet;
+#[path = "decisions/recurrence.rs"]
+mod recurrence;
 #[path = "decisions/suspend.rs"]
 mod suspend;
 #[path = "decisions/timetable.rs"]

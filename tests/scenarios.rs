@@ -26,6 +26,8 @@ mod notices;
 mod policies;
 #[path = "scenarios/rca.rs"]
 mod rca;
+#[path = "scenarios/recurrence.rs"]
+mod recurrence;
 #[path = "scenarios/retention.rs"]
 mod retention;
 #[path = "scenarios/secrets.rs"]

@@ -32,6 +32,7 @@ use crate::controller::gate::Gate;
 use crate::controller::heartbeat::Heartbeat;
 use crate::controller::leader::Leadership;
 use crate::controller::leader::election::Ground;
+use crate::controller::past::PastReader;
 use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::rca::RcaDesk;
 use crate::controller::retention::Retention;
@@ -86,6 +87,7 @@ struct Queues {
     policies: mpsc::UnboundedReceiver<Trigger>,
     rcas: mpsc::UnboundedReceiver<Trigger>,
     doubts: mpsc::UnboundedReceiver<Doubt>,
+    past: mpsc::UnboundedReceiver<Arc<str>>,
     reports: mpsc::UnboundedReceiver<TicketKey>,
     events: mpsc::Receiver<Event>,
 }
@@ -105,26 +107,9 @@ pub struct Running {
 impl Operator {
     /// Builds the parts; nothing runs yet but the outbox's timer.
     pub fn build(args: &RunArgs, base: Base) -> anyhow::Result<Self> {
-        let (ticket_bell, tickets) = mpsc::unbounded_channel();
-        let (policy_bell, policies) = mpsc::unbounded_channel();
-        let (rca_bell, rcas) = mpsc::unbounded_channel();
-        let (doubt_bell, doubts) = mpsc::unbounded_channel();
         let (report_bell, reports) = mpsc::unbounded_channel();
         let (events, told) = Events::new(&instance(), base.metrics.clone());
-        let bells = Bells {
-            tickets: ticket_bell,
-            policies: policy_bell,
-            rcas: rca_bell,
-            doubts: doubt_bell,
-        };
-        let queues = Queues {
-            tickets,
-            policies,
-            rcas,
-            doubts,
-            reports,
-            events: told,
-        };
+        let (bells, queues) = queues(reports, told);
         let secrets: Arc<dyn SecretSource> =
             Arc::new(KnownSecrets::new(ClusterSecrets::new(base.client.clone())));
         let http = http_client(args)?;
@@ -203,6 +188,12 @@ impl Operator {
             rcas.clone(),
         );
         standing.spawn("doubts", doubts);
+        let reader = PastReader {
+            client: client.clone(),
+            view: view.clone(),
+            clock: clock.clone(),
+        };
+        standing.spawn("past", reader.run(queues.past));
         let counting = tasks::keep_tally(view, tally, bells, clock.clone());
         standing.spawn("tally", counting);
         let collecting = once_leading(leadership.clone(), collection.run());
@@ -249,6 +240,35 @@ impl Operator {
             events: self.events.clone(),
         }
     }
+}
+
+/// What rings, and the far ends of it.
+fn queues(
+    reports: mpsc::UnboundedReceiver<TicketKey>,
+    events: mpsc::Receiver<Event>,
+) -> (Bells, Queues) {
+    let (ticket_bell, tickets) = mpsc::unbounded_channel();
+    let (policy_bell, policies) = mpsc::unbounded_channel();
+    let (rca_bell, rcas) = mpsc::unbounded_channel();
+    let (doubt_bell, doubts) = mpsc::unbounded_channel();
+    let (past_bell, past) = mpsc::unbounded_channel();
+    let bells = Bells {
+        tickets: ticket_bell,
+        policies: policy_bell,
+        rcas: rca_bell,
+        doubts: doubt_bell,
+        past: past_bell,
+    };
+    let queues = Queues {
+        tickets,
+        policies,
+        rcas,
+        doubts,
+        past,
+        reports,
+        events,
+    };
+    (bells, queues)
 }
 
 fn ticket_desk(

@@ -141,6 +141,22 @@ fn lists(page: &mut Page, status: &TicketStatus) {
         ["TYPE", "STATUS", "REASON", "MESSAGE"],
         &conditions,
     );
+    let related: Vec<[String; 3]> = status
+        .related
+        .iter()
+        .map(|known| {
+            [
+                known.ticket.clone(),
+                known.rca.clone().unwrap_or_default(),
+                known.runbook.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    page.list(
+        "Earlier tickets like this one",
+        ["TICKET", "RCA", "RUNBOOK"],
+        &related,
+    );
     let timeline: Vec<[String; 4]> = status
         .timeline
         .iter()
@@ -212,6 +228,7 @@ mod tests {
                 "escalation": {"state": "Running", "round": 1, "step": "on-call", "nextStep": "second", "nextTime": "2026-01-05T09:02:00Z"},
                 "targets": {"response": {"target": "15m", "dueTime": "2026-01-05T09:15:00Z", "state": "Running"}},
                 "waitingFor": {"what": "acknowledgement", "until": "2026-01-05T09:02:00Z"},
+                "related": [{"ticket": "down-before", "rca": "down-before-1a2b3c4d", "runbook": "https://runbooks.example.com/down"}],
                 "timeline": [{"time": "2026-01-05T09:00:00Z", "type": "Opened", "message": "opened"}],
                 "deliveries": [{"id": "0", "round": 1, "step": "on-call", "repeat": 1, "target": "contact/alice", "state": "Delivered", "attempts": 2, "time": "2026-01-05T09:00:30Z"}],
             },
@@ -227,6 +244,10 @@ Policy        shop/small, generation 1; the policy is at generation 2 by now
 Escalation    Running, round 1, at step on-call; next second at 2026-01-05 09:02:00Z (in 1m)
 Response      Running, target 15m, due 2026-01-05 09:15:00Z (in 14m)
 Waiting for   acknowledgement (until 2026-01-05 09:02:00Z, in 1m)
+
+Earlier tickets like this one
+  TICKET        RCA                    RUNBOOK
+  down-before   down-before-1a2b3c4d   https://runbooks.example.com/down
 
 Timeline
   TIME                   WHAT     WHO   MESSAGE

@@ -139,6 +139,7 @@ fn whole(message: &Message) -> Words {
     let said = &data.said;
     let mut texts = Vec::new();
     texts.extend(said.expectation.iter().map(|text| long("Expected", text)));
+    texts.extend(said.last_time.iter().map(|text| fact("Last time", text)));
     texts.extend(said.by.iter().map(|text| fact("By", text)));
     texts.extend(said.note.iter().map(|text| long("Note", text)));
     texts.extend(

@@ -125,6 +125,7 @@ fn content(id: &DeliveryId, ticket: &TicketKey, step: &str) -> MessageData {
             by: Some("internal user".into()),
             note: Some("internal note".into()),
             expectation: Some("internal expectation".into()),
+            last_time: Some("internal last time".into()),
             update: Some(UpdateText {
                 message: "the update".into(),
                 audience: Audience::Customers,

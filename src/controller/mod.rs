@@ -20,6 +20,7 @@ pub mod heartbeat;
 pub mod key;
 pub mod leader;
 pub mod observe;
+pub mod past;
 pub mod patch;
 pub mod policies;
 pub mod policy;

@@ -11,6 +11,7 @@ pub fn observe(view: &View, outbox: &Outbox, key: &Key) -> Option<Observed> {
     let uid = held.ticket.metadata.uid.as_deref().unwrap_or_default();
     let mut others = view.tickets.others(key, &held.ticket);
     others.rca = view.rcas.covering(key, uid);
+    others.earlier = view.earlier(key, &held.ticket);
     Some(Observed {
         policies: view.policies.index(),
         outbox: outbox.view(uid),

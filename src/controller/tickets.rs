@@ -199,7 +199,7 @@ impl Tickets {
             parent,
             duplicates: i64::try_from(counted).unwrap_or(i64::MAX),
             same_key,
-            rca: None,
+            ..Others::default()
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::followups;
 use super::key::{Key, version};
+use super::past::Past;
 use super::policies::{Policies, Seen};
 use super::rcas::{self, Rcas};
 use super::revisions;
@@ -22,6 +23,7 @@ use crate::api::{EscalationPolicy, Rca, Severity, Ticket, TicketStatus};
 use crate::clock::{Now, OperatorClock};
 use crate::domain::followup::name_of;
 use crate::domain::lifecycle;
+use crate::domain::recurrence::{self, Earlier};
 use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
 
@@ -53,6 +55,8 @@ pub struct Bells {
     pub rcas: mpsc::UnboundedSender<Trigger>,
     /// Objects to ask a live GET for.
     pub doubts: mpsc::UnboundedSender<Doubt>,
+    /// Namespaces to read the archived tickets of.
+    pub past: mpsc::UnboundedSender<Arc<str>>,
 }
 
 /// What the operator sees.
@@ -64,6 +68,8 @@ pub struct View {
     /// RCAs.
     pub rcas: Rcas,
     shown: Shown,
+    /// Closed tickets, archived ones too, by what later ones may have in common with them.
+    pub past: Past,
     outbox: Outbox,
     bells: Bells,
     clock: OperatorClock,
@@ -85,6 +91,7 @@ impl View {
             policies,
             rcas: Rcas::default(),
             shown: Shown::default(),
+            past: Past::new(bells.past.clone()),
             outbox,
             bells,
             clock,
@@ -96,6 +103,7 @@ impl View {
     pub fn take_ticket(&self, ticket: Ticket, origin: Origin) {
         let key = Key::of(&ticket.metadata);
         if ticket.status.as_ref().is_some_and(|status| status.archived) {
+            self.past.take(&ticket);
             self.lose_ticket(&key, ticket.metadata.uid.as_deref());
             return;
         }
@@ -106,6 +114,7 @@ impl View {
             self.doubt(Doubt::Ticket(key.clone()));
         }
         if let Some(ticket) = &change.taken {
+            self.past.take(ticket);
             let uid = ticket.metadata.uid.as_deref().unwrap_or_default();
             self.outbox.standing(uid, lifecycle::standing(ticket));
             // Who wrote is in the middle of a look at it and goes on from the answer.
@@ -132,6 +141,10 @@ impl View {
     /// A ticket was deleted or archived: pages stop; the notices of a closing go out.
     pub fn lose_ticket(&self, key: &Key, uid: Option<&str>) {
         let change = self.tickets.remove(key, uid, Instant::now());
+        let gone = change.replaced.as_ref();
+        if let Some(uid) = gone.and_then(|gone| gone.metadata.uid.as_deref()) {
+            self.past.lose(&key.namespace, uid);
+        }
         if let Some(uid) = uid.filter(|_| change.replaced.is_none()) {
             self.outbox.drop_ticket(uid);
         }
@@ -139,6 +152,43 @@ impl View {
         self.after(&change);
         self.metrics
             .undecodable(Kind::Ticket, self.tickets.undecodable_count());
+    }
+
+    /// Closed tickets that may be like this one, while it asks for them and as soon as they are known.
+    pub fn earlier(&self, key: &Key, ticket: &Ticket) -> Vec<Earlier> {
+        if !recurrence::asks(ticket, self.clock.now()) {
+            return Vec::new();
+        }
+        let like = self.past.like(&key.namespace, ticket).unwrap_or_default();
+        let with_rca = |earlier: Arc<Earlier>| {
+            let key = Key::new(&key.namespace, &earlier.ticket);
+            earlier.with(self.rcas.covering(&key, &earlier.uid).as_ref())
+        };
+        like.into_iter().map(with_rca).collect()
+    }
+
+    /// Takes the closed tickets of a namespace that are in view into what is known of the past.
+    pub fn past_in_view(&self, namespace: &str) {
+        self.tickets.each(|ticket| {
+            if ticket.metadata.namespace.as_deref() == Some(namespace) {
+                self.past.take(ticket);
+            }
+        });
+    }
+
+    /// The archived tickets of a namespace are known: whoever asked for them looks again.
+    pub fn past_is_read(&self, namespace: &str) {
+        self.past.was_read(namespace);
+        let now = self.clock.now();
+        let asks = |held: &HeldTicket| {
+            let ticket = &held.ticket;
+            ticket.metadata.namespace.as_deref() == Some(namespace) && recurrence::asks(ticket, now)
+        };
+        for key in self.tickets.keys_where(asks) {
+            if let Some(held) = self.tickets.get(&key) {
+                self.trigger(&key, severity(&held.ticket));
+            }
+        }
     }
 
     /// A ticket is stored that cannot be decoded; says whether that is news.

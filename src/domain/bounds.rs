@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::{DeliveryRecord, DeliveryState, Escalation, TicketStatus, TimelineEntry};
 use crate::domain::chain::steps;
 use crate::domain::telling::deliveries::open;
-use crate::domain::timeline;
+use crate::domain::{recurrence, timeline};
 
 /// Most bytes of a written status: 16 KiB less what the count of dropped entries may grow by while room is made.
 pub const BUDGET: usize = 16 * 1024 - 128;
@@ -17,8 +17,6 @@ pub const BUDGET: usize = 16 * 1024 - 128;
 const DELIVERIES: usize = 64;
 /// Entries of `status.escalation.steps`.
 const STEPS: usize = 32;
-/// Entries of `status.related`.
-const RELATED: usize = 5;
 /// Newest timeline entries that stay longer than older ones.
 const NEWEST: usize = 10;
 /// Texts of conditions where room is short, then where nothing else is left.
@@ -197,7 +195,7 @@ fn shorten_lists(status: &mut TicketStatus) -> Vec<DeliveryRecord> {
         let surplus = escalation.steps.len().saturating_sub(STEPS);
         escalation.steps.drain(..surplus);
     }
-    status.related.truncate(RELATED);
+    status.related.truncate(recurrence::MOST);
     if let Some(targets) = &mut status.targets {
         for clock in [&mut targets.response, &mut targets.resolution] {
             clock.reason = clock.reason.take().map(|text| timeline::cut(&text, REASON));

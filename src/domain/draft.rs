@@ -21,8 +21,8 @@ use crate::domain::policy::ValidPolicy;
 use crate::domain::telling::delivery::{Delivery, Standing, TicketKey};
 use crate::domain::telling::{deliveries, handover, updates};
 use crate::domain::{
-    advice, audit, bounds, conditions, followup, holds, lifecycle, pinning, targets, timeline,
-    waiting,
+    advice, audit, bounds, conditions, followup, holds, lifecycle, pinning, recurrence, targets,
+    timeline, waiting,
 };
 
 /// Reason of condition `Delivered` while no step of the chain reaches anybody.
@@ -324,6 +324,7 @@ fn whole_after(time: Timestamp) -> Timestamp {
 
 fn apply_rules(draft: &mut Draft<'_>) {
     opening::apply(draft);
+    recurrence::apply(draft);
     pinning::apply(draft);
     holds::apply(draft);
     followup::note(draft);

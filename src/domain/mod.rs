@@ -2,7 +2,7 @@
 //!
 //! `decide` is the only door; `draft` says in which order the rooms are asked: `lifecycle` for what was declared of a
 //! ticket, `holds` for what makes it wait, `chain` for who is paged next, `telling` for what leaves, `followup` for what
-//! must be learnt, `people` for who is on call.
+//! must be learnt, `recurrence` for what helped last time, `people` for who is on call.
 
 pub mod alert;
 pub mod audit;
@@ -17,6 +17,7 @@ pub mod next;
 pub mod observed;
 pub mod people;
 pub mod policy;
+pub mod recurrence;
 pub mod selection;
 pub mod telling;
 pub mod timeline;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::{KnowledgeItem, RcaPhase, Ticket};
 use crate::domain::next::{Next, Waiting};
+use crate::domain::recurrence::Earlier;
 use crate::domain::selection::PolicyIndex;
 use crate::domain::telling::delivery::OutboxView;
 
@@ -105,6 +106,9 @@ pub struct Others {
     pub same_key: Option<String>,
     /// The RCA that covers this ticket, if there is one; of several the one that has come furthest.
     pub rca: Option<RcaFacts>,
+    /// Closed tickets that may be like this one, while it asks for them (`recurrence`); none as long as they are not
+    /// known.
+    pub earlier: Vec<Earlier>,
 }
 
 /// An RCA as the tickets that it covers see it.

@@ -99,6 +99,7 @@ async fn a_page_says_how_severe_what_why_for_whom_and_what_comes_next_with_a_but
         "Next: internal next at 2026-01-02T03:04:05Z",
         "https://firebell.example/a?t=1",
         "internal expectation",
+        "internal last time",
     ] {
         assert!(shown.contains(word), "{word} in {shown}");
     }

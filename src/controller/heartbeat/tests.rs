@@ -61,6 +61,7 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
     let (policies, policies_queue) = mpsc::unbounded_channel();
     let (doubts, doubts_queue) = mpsc::unbounded_channel();
     let (rcas, rcas_queue) = mpsc::unbounded_channel();
+    let (past, past_queue) = mpsc::unbounded_channel();
     let (reports, reports_queue) = mpsc::unbounded_channel();
     let (events, events_queue) = Events::new("test", metrics.clone());
     let (config, time) = (OutboxConfig::default(), Arc::new(WallClock));
@@ -76,6 +77,7 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
         policies,
         rcas,
         doubts,
+        past,
     };
     let view = View::new(None, outbox.clone(), bells, clock.clone(), metrics.clone());
     let writer = StatusWriter {
@@ -100,6 +102,7 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
         policies_queue,
         rcas_queue,
         doubts_queue,
+        past_queue,
         reports_queue,
         events_queue,
     );

@@ -183,6 +183,7 @@ mod tests {
                     by: Some(internal("user")),
                     note: Some(internal("note")),
                     expectation: Some(internal("expectation")),
+                    last_time: Some(internal("last time")),
                     update: Some(update),
                     resolution_summary: Some(summary),
                 },

@@ -236,7 +236,7 @@ pub struct MessageData {
     pub said: Said,
 }
 
-/// What people said about what a message tells: every part is absent where nobody said it.
+/// What people said about what a message tells, now or last time: every part is absent where nobody said it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Said {
@@ -249,6 +249,9 @@ pub struct Said {
     /// What the policy expects of those who are paged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expectation: Option<String>,
+    /// Of an earlier ticket like this one: its name, its RCA, where its runbook stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<String>,
     /// A status update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateText>,

@@ -13,6 +13,7 @@ use crate::domain::chain::escalation;
 use crate::domain::chain::steps::{self, Row};
 use crate::domain::chain::timetable::What;
 use crate::domain::draft::Draft;
+use crate::domain::recurrence;
 
 mod notice;
 
@@ -45,7 +46,9 @@ pub fn page(
         .and_then(|step| step.expectation.clone());
     let request = draft.ticket().spec.escalation.as_ref();
     let request = request.filter(|_| requested(page.cause));
+    let (last_time, runbook) = recurrence::last_time(&draft.status).unzip();
     let said = Said {
+        last_time,
         by: request.map(|request| request.by.clone()),
         note: request.and_then(|request| request.note.clone()),
         expectation,
@@ -63,7 +66,7 @@ pub fn page(
         },
         why,
         next: next(draft, page, due),
-        links: BTreeMap::new(),
+        links: links(runbook.flatten()),
         said,
     };
     Message {
@@ -71,6 +74,13 @@ pub fn page(
         timestamp: draft.now,
         data,
     }
+}
+
+/// A runbook's link, where it is one.
+fn links(runbook: Option<&str>) -> BTreeMap<String, String> {
+    let web = runbook.filter(|at| at.starts_with("https://") || at.starts_with("http://"));
+    let link = |at: &str| ("runbook".to_owned(), at.to_owned());
+    web.map(link).into_iter().collect()
 }
 
 /// Why a page comes, in one sentence or two.
