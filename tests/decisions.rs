@@ -7,6 +7,8 @@
 mod audit;
 #[path = "decisions/bounds.rs"]
 mod bounds;
+#[path = "decisions/conditions.rs"]
+mod conditions;
 #[path = "decisions/crashes.rs"]
 mod crashes;
 #[path = "decisions/edge/mod.rs"]

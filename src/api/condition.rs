@@ -52,7 +52,7 @@ pub struct Condition {
 pub mod condition_type {
     /// All kinds: the operator accepted and handles the object.
     pub const READY: &str = "Ready";
-    /// All kinds: an error that only an edit can mend.
+    /// Policy and RCA: an error that only an edit can mend.
     pub const STALLED: &str = "Stalled";
     /// Ticket: a valid acknowledgement holds.
     pub const ACKNOWLEDGED: &str = "Acknowledged";
@@ -80,6 +80,10 @@ pub mod condition_type {
     pub const PIN_LOST: &str = "PinLost";
     /// Ticket: what became of `spec.escalation`.
     pub const ESCALATION_REQUESTED: &str = "EscalationRequested";
+    /// Ticket: nobody answered in time. It stays: what was missed is never taken back.
+    pub const RESPONSE_BREACHED: &str = "ResponseBreached";
+    /// Ticket: it was not resolved in time. It stays: what was missed is never taken back.
+    pub const RESOLUTION_BREACHED: &str = "ResolutionBreached";
     /// Ticket: the audit found something due that the operator had not done.
     pub const NEGLECTED: &str = "Neglected";
     /// Policy: more than one default in the namespace.

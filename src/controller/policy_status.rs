@@ -97,6 +97,11 @@ fn readiness(conditions: &mut Conditions<'_>, found: &Found, in_use: Option<&str
             reason::ACCEPTED,
             &message,
         );
+        conditions.clear(
+            condition_type::STALLED,
+            reason::ACCEPTED,
+            "the policy is valid",
+        );
         return;
     }
     let consequence = match in_use {
@@ -122,6 +127,11 @@ fn readiness(conditions: &mut Conditions<'_>, found: &Found, in_use: Option<&str
 fn default_conflict(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, found: &Found) {
     let name = policy.metadata.name.as_deref().unwrap_or_default();
     if found.defaults.len() < 2 || !found.defaults.iter().any(|default| default == name) {
+        conditions.clear(
+            condition_type::DEFAULT_CONFLICT,
+            "NoConflict",
+            "no other policy stands beside this one as the default of this namespace",
+        );
         return;
     }
     let names: Vec<String> = found
@@ -142,7 +152,7 @@ fn default_conflict(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, 
     );
 }
 
-/// Says who suspended the policy until when; a suspension that is over says nothing.
+/// Says who suspended the policy until when, and that a suspension is over.
 fn suspended(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, seen: Option<Time>) {
     let words = policy
         .spec
@@ -150,14 +160,18 @@ fn suspended(conditions: &mut Conditions<'_>, policy: &EscalationPolicy, seen: O
         .as_ref()
         .zip(seen)
         .and_then(|(suspend, seen)| suspend::words(suspend, seen.0, conditions.now));
-    if let Some(words) = words {
-        let message = format!("every ticket of this policy is held: {words}");
-        conditions.set(
+    match words {
+        Some(words) => conditions.set(
             condition_type::SUSPENDED,
             ConditionStatus::True,
             condition_type::SUSPENDED,
-            &message,
-        );
+            &format!("every ticket of this policy is held: {words}"),
+        ),
+        None => conditions.clear(
+            condition_type::SUSPENDED,
+            "NotSuspended",
+            "nobody suspends this policy now",
+        ),
     }
 }
 
@@ -198,6 +212,14 @@ struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
+    /// What was said before holds no longer; what was never said needs no word.
+    fn clear(&mut self, type_: &str, reason: &str, message: &str) {
+        let mut before = self.before.iter();
+        if before.any(|before| before.type_ == type_) {
+            self.set(type_, ConditionStatus::False, reason, message);
+        }
+    }
+
     fn set(&mut self, type_: &str, status: ConditionStatus, reason: &str, message: &str) {
         let since = self
             .before
@@ -243,13 +265,12 @@ fn told(
     let begun = after.conditions.iter().filter(|condition| !had(condition));
     begun
         .filter_map(|condition| {
-            let reason = match condition.type_.as_str() {
-                condition_type::STALLED => reason::INVALID_SPEC,
-                condition_type::DEFAULT_CONFLICT => condition_type::DEFAULT_CONFLICT,
-                condition_type::SUSPENDED => condition_type::SUSPENDED,
-                condition_type::DOCUMENT_KEPT if condition.status == ConditionStatus::False => {
-                    "DocumentNotKept"
-                }
+            let holds = condition.status == ConditionStatus::True;
+            let reason = match (condition.type_.as_str(), holds) {
+                (condition_type::STALLED, true) => reason::INVALID_SPEC,
+                (condition_type::DEFAULT_CONFLICT, true) => condition_type::DEFAULT_CONFLICT,
+                (condition_type::SUSPENDED, true) => condition_type::SUSPENDED,
+                (condition_type::DOCUMENT_KEPT, false) => "DocumentNotKept",
                 _ => return None,
             };
             Some(Transition {
@@ -371,13 +392,13 @@ mod tests {
         assert!(of("Ready").message.contains("\"gold-1\" stays in use"));
         assert!(told[0].warning && told[0].reason == "InvalidSpec");
         policy.status = Some(status);
-        let (mended, _) = status_of(&policy, &valid(), at(120));
-        assert!(
-            mended
-                .conditions
-                .iter()
-                .all(|condition| condition.type_ != "Stalled")
+        let (mended, told) = status_of(&policy, &valid(), at(120));
+        let stalled = &mended.conditions[1];
+        assert_eq!(
+            (stalled.type_.as_str(), stalled.status),
+            ("Stalled", ConditionStatus::False)
         );
+        assert!(told.is_empty(), "{told:?}");
         assert_eq!(mended.conditions[0].last_transition_time.0, at(120));
     }
 

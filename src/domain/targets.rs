@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::api::condition_type::{RESOLUTION_BREACHED, RESPONSE_BREACHED};
 use crate::api::{Duration, TargetClock, TargetState, Time};
 use crate::domain::draft::{Draft, Tell, after};
 use crate::domain::facts::Dated;
@@ -31,8 +32,8 @@ impl Clock {
 
     fn reason(self) -> &'static str {
         match self {
-            Self::Response => "ResponseBreached",
-            Self::Resolution => "ResolutionBreached",
+            Self::Response => RESPONSE_BREACHED,
+            Self::Resolution => RESOLUTION_BREACHED,
         }
     }
 

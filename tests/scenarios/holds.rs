@@ -1,6 +1,6 @@
 //! Holds, suspension and maintenance on the real API server, with ends a few seconds ahead.
 
-use firebell::api::{EscalationState, TicketStatus, Time};
+use firebell::api::{ConditionStatus, EscalationState, TicketStatus, Time};
 use firebell::testkit::stage::Stage;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -98,7 +98,7 @@ async fn suspend_holds_every_ticket_even_where_the_rest_of_the_edit_is_invalid()
     stage
         .until_policy("gold", "the suspension is over", |status| {
             let mut known = status.conditions.iter();
-            known.all(|known| known.type_ != "Suspended")
+            known.any(|known| known.type_ == "Suspended" && known.status == ConditionStatus::False)
         })
         .await;
 }

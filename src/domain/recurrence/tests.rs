@@ -11,8 +11,8 @@ fn ticket(name: &str, spec: Value, status: Value) -> Ticket {
         "apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket",
         "metadata": {"namespace": "shop", "name": name, "uid": format!("uid-{name}"),
                      "creationTimestamp": "2026-03-02T10:00:00Z"},
-        "spec": spec,
     });
+    object["spec"] = spec;
     object["spec"]["title"] = json!("Checkout returns 5xx");
     object["status"] = status;
     serde_json::from_value(object).unwrap()
