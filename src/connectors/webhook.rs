@@ -1,7 +1,8 @@
 //! The Webhook connector: a message as JSON, signed by Standard Webhooks (api.md section 6, "Webhook body").
 //!
-//! Secret keys: `signingKey` (absent = unsigned, malformed = nothing leaves), `token` (bearer), `address` (if the URL
-//! itself is secret). Without a readable Secret nothing leaves; that is tried again like a network error.
+//! Secret keys: `signingKey` (absent = unsigned, malformed = nothing leaves) and, while it is rotated,
+//! `previousSigningKey`; `token` (bearer), `address` (if the URL itself is secret). Without a readable Secret nothing
+//! leaves; that is tried again like a network error.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -73,11 +74,8 @@ impl Request {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ID, header(id.as_str())?);
         headers.insert(TIMESTAMP, HeaderValue::from(now.as_second()));
-        if let Some(signing_key) = one.key("signingKey")? {
-            headers.insert(
-                SIGNATURE,
-                header(&sign(signing_key, &id, now.as_second(), &body)?)?,
-            );
+        if let Some(signatures) = signatures(one, &id, &body)? {
+            headers.insert(SIGNATURE, header(&signatures)?);
         }
         if let Some(token) = one.key("token")? {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
@@ -99,30 +97,31 @@ fn header(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::try_from(text).map_err(|_| "the id of the delivery must be ASCII".to_owned())
 }
 
-/// `v1,` and base64 of the HMAC-SHA256 over id, time and body, as Standard Webhooks has it.
-fn sign(
-    signing_key: &SecretString,
-    id: &DeliveryId,
-    seconds: i64,
-    body: &[u8],
-) -> Result<String, String> {
-    const MALFORMED: &str = "`signingKey` in the connector's Secret must be `whsec_` followed by base64; nothing is sent";
-    let encoded = signing_key
-        .expose_secret()
-        .strip_prefix("whsec_")
-        .ok_or(MALFORMED)?;
-    let key = STANDARD
-        .decode(encoded)
-        .ok()
-        .filter(|key| !key.is_empty())
-        .ok_or(MALFORMED)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| MALFORMED)?;
+/// A signature by each key in force, so that receivers find one whichever they know; `None` = unsigned.
+fn signatures(one: &Try<'_>, id: &DeliveryId, body: &[u8]) -> Result<Option<String>, Unsendable> {
+    let mut signatures = Vec::new();
+    for name in ["signingKey", "previousSigningKey"] {
+        if let Some(key) = one.key(name)? {
+            let signature = sign(key, id, one.now.as_second(), body).ok_or_else(|| {
+                format!("`{name}` in the connector's Secret must be `whsec_` followed by base64; nothing is sent")
+            })?;
+            signatures.push(signature);
+        }
+    }
+    Ok(Some(signatures.join(" ")).filter(|signatures| !signatures.is_empty()))
+}
+
+/// `v1,` and base64 of the HMAC-SHA256 over id, time and body, as Standard Webhooks has it; `None` = the key is
+/// malformed.
+fn sign(signing_key: &SecretString, id: &DeliveryId, seconds: i64, body: &[u8]) -> Option<String> {
+    let encoded = signing_key.expose_secret().strip_prefix("whsec_")?;
+    let key = STANDARD.decode(encoded).ok();
+    let key = key.filter(|key| !key.is_empty())?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
     mac.update(format!("{id}.{seconds}.").as_bytes());
     mac.update(body);
-    Ok(format!(
-        "v1,{}",
-        STANDARD.encode(mac.finalize().into_bytes())
-    ))
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    Some(format!("v1,{signature}"))
 }
 
 /// The body: what those whom this way leads to may see (delivery.md section 5), in the connector's own form if it has

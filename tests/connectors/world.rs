@@ -38,12 +38,22 @@ impl Lookup for Here {
 
 /// Connectors that may reach these networks, with the Secrets of [`secrets`].
 pub fn connectors(allowed: &[&str], ca: Option<&TestCa>, lookup: Arc<dyn Lookup>) -> Connectors {
+    let http = http(allowed, ca, lookup);
+    Connectors::new(http, Arc::new(secrets()), Arc::new(WallClock))
+}
+
+/// Connectors that may reach this machine, with these Secrets and this clock.
+pub fn connectors_of(secrets: MemorySecrets, clock: Arc<dyn Now>) -> Connectors {
+    let http = http(&["127.0.0.0/8"], None, Arc::new(Here));
+    Connectors::new(http, Arc::new(secrets), clock)
+}
+
+fn http(allowed: &[&str], ca: Option<&TestCa>, lookup: Arc<dyn Lookup>) -> HttpClient {
     let options = HttpOptions {
         allowed_networks: allowed.iter().map(|text| text.parse().unwrap()).collect(),
         extra_ca_pem: ca.map(|ca| ca.pem().into_bytes()),
     };
-    let http = HttpClient::with_lookup(&options, lookup).unwrap();
-    Connectors::new(http, Arc::new(secrets()), Arc::new(WallClock))
+    HttpClient::with_lookup(&options, lookup).unwrap()
 }
 
 /// One Secret with every key a connector may ask for.

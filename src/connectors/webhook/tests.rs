@@ -78,9 +78,31 @@ fn the_signature_is_that_of_the_published_example() {
         &id,
         1_614_265_330,
         br#"{"test": 2432232314}"#,
-    )
-    .unwrap();
-    assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    );
+    let published = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    assert_eq!(signature.as_deref(), Some(published));
+}
+
+#[tokio::test]
+async fn while_keys_are_rotated_either_verifies_and_a_malformed_one_is_named() {
+    let receiver = Receiver::answering(204).await;
+    let next = "whsec_dGhlLWtleS10aGF0LWNvbWVzLW5leHQtMDAwMDAwMDE=";
+    let secrets = values(&[("signingKey", next), ("previousSigningKey", SIGNING_KEY)]);
+    let way = way(Some(&hook(&receiver)), true);
+    let outcome = send(secrets, &way, delivery(), Timestamp::now()).await;
+    assert_eq!(outcome, SendOutcome::Delivered);
+    let request = receiver.requests().remove(0);
+    for key in [next, SIGNING_KEY] {
+        let verifier = standardwebhooks::Webhook::new(key).unwrap();
+        verifier.verify(&request.body, &request.headers).unwrap();
+    }
+    let secrets = values(&[("signingKey", next), ("previousSigningKey", "t0ps3cret")]);
+    let message = refusal(send(secrets, &way, delivery(), Timestamp::now()).await);
+    assert!(
+        message.contains("`previousSigningKey`") && !message.contains("t0ps3cret"),
+        "{message}"
+    );
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[tokio::test]
