@@ -1,5 +1,8 @@
 //! The log: one structured line per decision that changed something and per delivery, as JSON or for eyes.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
@@ -12,7 +15,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging to standard error. `level` is a level (`info`) or a filter (`info,kube=debug`).
+/// Starts logging to standard error, panics included. `level` is a level (`info`) or a filter (`info,kube=debug`).
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(level).map_err(|error| {
         anyhow::anyhow!(
@@ -31,5 +34,24 @@ pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
             .try_init(),
         LogFormat::Text => lines.try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
+    started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// A panic as a line of the log: where it was, and its words if they stand in the code as they are. Words that were put
+/// together may quote what the code held, a secret too (delivery.md section 5).
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let words = panic.payload().downcast_ref::<&'static str>();
+    let words = words.copied().unwrap_or("withheld: it may quote a secret");
+    let place = panic.location().map(ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        place,
+        words,
+        backtrace,
+        "a panic: a fault of Firebell; please report it"
+    );
 }

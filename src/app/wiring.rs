@@ -112,6 +112,8 @@ impl Operator {
         let (bells, queues) = queues(reports, told);
         let secrets: Arc<dyn SecretSource> =
             Arc::new(KnownSecrets::new(ClusterSecrets::new(base.client.clone())));
+        #[cfg(feature = "testkit")]
+        let secrets = crate::testkit::fragile::fragile(secrets);
         let http = http_client(args)?;
         let outbox = outbox(args, http.clone(), &base, secrets.clone(), report_bell);
         let view = Arc::new(View::new(

@@ -214,7 +214,7 @@ impl<L: Look> Loop<L> {
                 tracing::error!(
                     kind = ?L::KIND,
                     object = %key,
-                    "a fault of the operator stopped its work on this object; it is tried again; please report the panic above"
+                    "a fault of the operator stopped its work on this object; it is tried again; please report the panic that is logged before this"
                 );
                 (Outcome::Panic, Class::Transient)
             }

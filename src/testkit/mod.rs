@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod controlplane;
 mod eventually;
 pub mod extremes;
+pub mod fragile;
 pub mod intake;
 pub mod model;
 pub mod operator;

@@ -4,12 +4,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use firebell::api::{ConditionStatus, Phase};
+use firebell::testkit::eventually;
+use firebell::testkit::fragile;
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::smtp::{MailOptions, MailServer};
-use firebell::testkit::stage::Stage;
+use firebell::testkit::stage::{LIMIT, Stage};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// Every secret of this run has this word in it.
@@ -101,14 +104,12 @@ async fn left_behind(stage: &Stage<'_>) -> Vec<(&'static str, String)> {
     let events: Api<Event> = Api::namespaced(stage.client.clone(), &stage.namespace);
     let events = events.list(&ListParams::default()).await.unwrap();
     let text = |value: Value| value.to_string();
+    let tickets = stage.all_tickets().await;
     vec![
         ("log", stage.log()),
         ("metrics", stage.metrics().await),
         ("Events", text(serde_json::to_value(events.items).unwrap())),
-        (
-            "ticket",
-            text(serde_json::to_value(stage.ticket_object("checkout").await).unwrap()),
-        ),
+        ("tickets", text(serde_json::to_value(tickets).unwrap())),
         (
             "policy",
             text(serde_json::to_value(stage.policy_object("gold").await).unwrap()),
@@ -122,6 +123,17 @@ async fn left_behind(stage: &Stage<'_>) -> Vec<(&'static str, String)> {
             stage.describe("ticket", "checkout").await,
         ),
     ]
+}
+
+/// No secret stands in what a run leaves, in no form.
+async fn assert_nothing_is_left_of_them(stage: &Stage<'_>) {
+    let encoded = STANDARD.encode(format!("{PLANTED}-signing-key"));
+    for (place, text) in left_behind(stage).await {
+        assert!(text.len() > 100, "{place} was not read: {text}");
+        for word in [PLANTED, &encoded, "Bearer "] {
+            assert!(!text.contains(word), "{word} in {place}:\n{text}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -176,11 +188,84 @@ async fn no_planted_secret_stands_in_log_events_status_or_metrics_of_a_whole_run
         );
     }
     assert!(mail.connections() > 0);
-    let encoded = STANDARD.encode(format!("{PLANTED}-signing-key"));
-    for (place, text) in left_behind(&stage).await {
-        assert!(text.len() > 100, "{place} was not read: {text}");
-        for word in [PLANTED, &encoded, "Bearer "] {
-            assert!(!text.contains(word), "{word} in {place}:\n{text}");
-        }
+    assert_nothing_is_left_of_them(&stage).await;
+}
+
+/// Makes whoever reads the Secret `hook` panic with its values in the words, or no longer.
+async fn break_readers(stage: &Stage<'_>, broken: bool) {
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let patch = if broken {
+        json!({"stringData": {(fragile::KEY): "yes"}})
+    } else {
+        json!({"data": {(fragile::KEY): null}})
+    };
+    let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+    secrets.patch("hook", &params, &patch).await.unwrap();
+}
+
+/// A policy that reaches alice by a webhook whose all is secret, and if that fails by her phone.
+fn fragile_policy(stage: &Stage<'_>, expectation: &str) -> Value {
+    json!({
+        "default": true,
+        "connectors": [
+            {"name": "hook", "type": "Webhook", "secretRef": {"name": "hook"}},
+            {"name": "phone", "type": "Webhook", "address": stage.receiver.url("/phone")},
+        ],
+        "contacts": [{"name": "alice", "reach": [{"connector": "hook"}, {"connector": "phone"}]}],
+        "severities": [{"level": "High", "responseTarget": "15m"}],
+        "steps": [{"name": "all", "notify": [{"contact": "alice"}], "expectation": expectation}],
+    })
+}
+
+#[tokio::test]
+async fn a_panic_while_a_secret_is_held_tells_nobody_the_secret_and_its_lane_lives_on() {
+    let stage = Stage::running("panics").await;
+    plant(&stage).await;
+    let hook = format!("/hook/{PLANTED}");
+    stage
+        .apply_policy("gold", fragile_policy(&stage, "0"))
+        .await;
+    stage.create_ticket("checkout").await;
+    stage
+        .until_received(|ledger| ledger.count(&hook) == 1)
+        .await;
+
+    break_readers(&stage, true).await;
+    // A look at a policy reads its Secrets; what was read a moment ago is not read again.
+    let mut number = 0;
+    let stopped = eventually("a look at the policy panics", LIMIT, async || {
+        number += 1;
+        let policy = fragile_policy(&stage, &number.to_string());
+        stage.apply_policy("gold", policy).await;
+        let stopped = "a fault of the operator stopped its work on this object";
+        stage.log().contains(stopped).then_some(())
+    });
+    assert!(stopped.await.is_ok(), "{}", stage.log());
+    stage.create_ticket("second").await;
+    stage
+        .until_received(|ledger| ledger.count("/phone") == 1)
+        .await;
+    let told = |known: &firebell::api::DeliveryRecord| {
+        let message = known.message.as_deref();
+        message.is_some_and(|text| text.contains("Firebell failed while sending; see its log"))
+    };
+    stage
+        .until("second", "the failed way is told", |status| {
+            status.deliveries.iter().any(told)
+        })
+        .await;
+    let log = stage.log();
+    for word in ["a panic: a fault of Firebell", "src/testkit/fragile.rs:"] {
+        assert!(log.contains(word), "{word} in {log}");
     }
+    let metrics = stage.metrics().await;
+    let counted = r#"firebell_reconciles_total{kind="EscalationPolicy",outcome="Panic"}"#;
+    assert!(metrics.contains(counted), "{metrics}");
+
+    break_readers(&stage, false).await;
+    stage.create_ticket("third").await;
+    stage
+        .until_received(|ledger| ledger.count(&hook) == 2)
+        .await;
+    assert_nothing_is_left_of_them(&stage).await;
 }
