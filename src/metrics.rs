@@ -96,6 +96,11 @@ struct DeliveryLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabels {
+    r#type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TicketLabels {
     phase: String,
     severity: String,
@@ -124,6 +129,8 @@ pub struct Metrics {
     reconciles: Family<OutcomeLabels, Counter>,
     lateness: Family<StageLabels, Histogram>,
     deliveries: Family<DeliveryLabels, Counter>,
+    deliveries_aside: Gauge,
+    open_breakers: Family<TypeLabels, Gauge>,
     tickets: Family<TicketLabels, Gauge>,
     tickets_without_policy: Gauge,
     tickets_deleted: Counter,
@@ -162,6 +169,8 @@ impl Metrics {
             reconciles: Family::default(),
             lateness: Family::new_with_constructor(lateness),
             deliveries: Family::default(),
+            deliveries_aside: Gauge::default(),
+            open_breakers: Family::default(),
             tickets: Family::default(),
             tickets_without_policy: Gauge::default(),
             tickets_deleted: Counter::default(),
@@ -218,6 +227,16 @@ impl Metrics {
             "deliveries",
             "Deliveries with a final result",
             self.deliveries.clone(),
+        );
+        to.register(
+            "deliveries_set_aside",
+            "Deliveries that wait outside of the queue of their destination, which is full",
+            self.deliveries_aside.clone(),
+        );
+        to.register(
+            "open_breakers",
+            "Destinations that failed five times in a row and have not answered since",
+            self.open_breakers.clone(),
         );
         to.register(
             "tickets",
@@ -339,6 +358,22 @@ impl Metrics {
         self.deliveries.get_or_create(&labels).inc();
     }
 
+    /// Sets how many destinations of a type of connector are left alone.
+    pub fn open_breakers(&self, connector_type: &str, count: usize) {
+        let labels = TypeLabels {
+            r#type: connector_type.to_owned(),
+        };
+        self.open_breakers
+            .get_or_create(&labels)
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many deliveries wait outside of a full queue.
+    pub fn deliveries_aside(&self, count: usize) {
+        self.deliveries_aside
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// Replaces the counts of tickets by phase and severity.
     pub fn tickets(
         &self,
@@ -437,6 +472,8 @@ mod tests {
         metrics.late(Stage::handover, SignedDuration::from_millis(7));
         metrics.delivered("Webhook", "Delivered");
         metrics.tickets([(("Submitted".into(), "High".into()), 2)], 1);
+        metrics.open_breakers("Slack", 3);
+        metrics.deliveries_aside(4);
         let text = metrics.text();
         for line in [
             r#"firebell_reconciles_total{kind="Ticket",outcome="Done"} 1"#,
@@ -444,6 +481,8 @@ mod tests {
             r#"firebell_deliveries_total{type="Webhook",outcome="Delivered"} 1"#,
             r#"firebell_tickets{phase="Submitted",severity="High"} 2"#,
             "firebell_tickets_without_policy 1",
+            r#"firebell_open_breakers{type="Slack"} 3"#,
+            "firebell_deliveries_set_aside 4",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

@@ -93,6 +93,17 @@ pub enum ConnectorType {
     Email,
 }
 
+impl ConnectorType {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Webhook,
+        Self::Slack,
+        Self::MSTeams,
+        Self::PagerDuty,
+        Self::Email,
+    ];
+}
+
 /// Names a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -19,7 +19,7 @@ use super::revisions;
 use super::shown::{Shown, shows};
 use super::tickets::{Change, HeldTicket, Tickets};
 use super::versions::Origin;
-use crate::api::{EscalationPolicy, Rca, Severity, Ticket, TicketStatus};
+use crate::api::{ConnectorType, EscalationPolicy, Rca, Severity, Ticket, TicketStatus};
 use crate::clock::{Now, OperatorClock};
 use crate::domain::followup::name_of;
 use crate::domain::lifecycle;
@@ -366,6 +366,12 @@ impl View {
             without_policy += i64::from(status.is_none_or(|status| status.policy.is_none()));
         });
         metrics.tickets(counts, without_policy);
+        let breakers = self.outbox.open_breakers();
+        for type_ in ConnectorType::ALL {
+            let open = breakers.get(&type_).copied().unwrap_or_default();
+            metrics.open_breakers(&format!("{type_:?}"), open);
+        }
+        metrics.deliveries_aside(self.outbox.aside());
         followups::measure(self, metrics);
     }
 

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::api::ConnectorType;
 use crate::connectors::Attempt;
-use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::domain::telling::delivery::{
+    Delivery, DeliveryId, OutboxView, Progress, Standing, TicketKey, Way,
+};
 use crate::domain::telling::parcel::Parcel;
 use crate::outbox::OutboxConfig;
 use crate::outbox::job::{Job, OpenJob, Stage};
@@ -18,7 +21,10 @@ use crate::outbox::lane::{Lane, LaneKey};
 use crate::outbox::observer::Ended;
 use crate::outbox::recent::Recent;
 
+mod room;
 mod traffic;
+
+pub(super) use room::kept_whole;
 
 /// Nothing speaks against a delivery.
 const NOTHING: Standing = Standing {
@@ -53,6 +59,8 @@ pub(super) struct Work {
     pub(super) start: Vec<LaneKey>,
     /// Deliveries that have their result.
     pub(super) ended: Vec<Ended>,
+    /// Tickets to be looked at: what was set aside for them has room now.
+    pub(super) again: Vec<TicketKey>,
 }
 
 /// A try to be made by a worker.
@@ -103,6 +111,7 @@ pub(super) struct Book {
     delivered: Recent,
     turns: u64,
     open: usize,
+    aside: usize,
 }
 
 impl Book {
@@ -118,6 +127,7 @@ impl Book {
             delivered: Recent::new(DELIVERED_REMEMBERED),
             turns: 0,
             open: 0,
+            aside: 0,
         }
     }
 
@@ -134,6 +144,16 @@ impl Book {
             lanes: self.lanes.len(),
             timers: self.timers.len() + self.wakes.len(),
         }
+    }
+
+    /// How many destinations are left alone, or were when they were tried last, by type.
+    pub(super) fn open_breakers(&self) -> HashMap<ConnectorType, usize> {
+        let mut counts = HashMap::new();
+        let left_alone = self.lanes.iter();
+        for (key, _) in left_alone.filter(|(_, lane)| lane.breaker.has_opened()) {
+            *counts.entry(key.type_()).or_default() += 1;
+        }
+        counts
     }
 
     /// Whether deliveries wait in a lane that moves.
@@ -166,6 +186,7 @@ impl Book {
         jobs.map(|(id, job)| {
             let progress = match job {
                 Job::Open(open) => open.progress(),
+                Job::Aside(aside) => aside.progress(),
                 Job::Done(progress) => progress.clone(),
             };
             (id.clone(), progress)
@@ -225,7 +246,7 @@ impl Book {
         for id in ids {
             match page.jobs.remove(id) {
                 Some(Job::Done(progress)) => self.delivered.keep(id, progress),
-                Some(open @ Job::Open(_)) => {
+                Some(open @ (Job::Open(_) | Job::Aside(_))) => {
                     page.jobs.insert(id.clone(), open);
                 }
                 None => {}
@@ -242,7 +263,7 @@ impl Book {
         let known = std::mem::replace(&mut page.gone, true);
         self.cancel_withheld(&uid, now, work);
         let page = self.page(&uid);
-        page.jobs.retain(|_, job| matches!(job, Job::Open(_)));
+        page.jobs.retain(|_, job| job.is_open());
         if !known {
             self.gone.push_back(uid);
             self.tidy_gone();
@@ -258,7 +279,7 @@ impl Book {
             let Some(page) = self.tickets.get(&uid).filter(|page| page.gone) else {
                 continue;
             };
-            if page.jobs.values().any(|job| matches!(job, Job::Open(_))) {
+            if page.jobs.values().any(Job::is_open) {
                 self.gone.push_back(uid);
             } else {
                 self.tickets.remove(&uid);
@@ -286,6 +307,7 @@ impl Book {
             Job::Open(open) => {
                 open.stage != Stage::Running && !open.delivery.valid_while.holds(standing)
             }
+            Job::Aside(aside) => !aside.valid_while.holds(standing),
             Job::Done(_) => false,
         };
         let ids: Vec<_> = page
@@ -300,12 +322,19 @@ impl Book {
     }
 
     fn end(&mut self, uid: &Arc<str>, id: &DeliveryId, progress: Progress, work: &mut Work) {
-        let Some((job, _)) = self.open_job(uid, id) else {
-            return;
-        };
-        work.ended.push(job.ended(progress.clone()));
-        if let Some(timer) = job.timer.take() {
-            self.timers.remove(&timer);
+        let jobs = self.tickets.get_mut(uid).map(|page| &mut page.jobs);
+        match jobs.and_then(|jobs| jobs.get_mut(id)) {
+            Some(Job::Open(job)) => {
+                work.ended.push(job.ended(progress.clone()));
+                if let Some(timer) = job.timer.take() {
+                    self.timers.remove(&timer);
+                }
+            }
+            Some(Job::Aside(aside)) => {
+                work.ended.push(aside.ended(progress.clone()));
+                self.aside -= 1;
+            }
+            Some(Job::Done(_)) | None => return,
         }
         self.open -= 1;
         self.keep(uid, id.clone(), Job::Done(progress));
@@ -330,7 +359,7 @@ impl Book {
         let page = self.tickets.get_mut(uid)?;
         match page.jobs.get_mut(id)? {
             Job::Open(open) => Some((open, page.standing)),
-            Job::Done(_) => None,
+            Job::Aside(_) | Job::Done(_) => None,
         }
     }
 }

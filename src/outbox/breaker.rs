@@ -56,6 +56,11 @@ impl Breaker {
         self.probing || self.open_until.is_some_and(|until| until > now)
     }
 
+    /// Whether it opened and has had no answer since.
+    pub(super) fn has_opened(&self) -> bool {
+        self.open_until.is_some()
+    }
+
     /// From when on its failures are too old to count; `None` = there are none.
     pub(super) fn settles(&self) -> Option<Instant> {
         self.failed.map(|failed| failed + MEMORY)

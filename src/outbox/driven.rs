@@ -1,7 +1,6 @@
 //! The book of the outbox driven from outside: whoever holds it makes the tries and brings the time. The simulator
 //! does, so that retries, budgets, ways and cancellations are those of production, in virtual time.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -10,7 +9,9 @@ use super::OutboxConfig;
 use super::book::{Book, Moment, Turn, Work};
 use super::lane::LaneKey;
 use crate::connectors::{Attempt, SendOutcome};
-use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress, Standing, Way};
+use crate::domain::telling::delivery::{
+    Delivery, DeliveryId, OutboxView, Standing, TicketKey, Way,
+};
 use crate::domain::telling::parcel::Parcel;
 
 /// A try that its holder has to make, and to settle.
@@ -42,8 +43,8 @@ impl Try {
 pub struct Follows {
     /// Tries to be made now.
     pub tries: Vec<Try>,
-    /// Deliveries that have their result now, with it.
-    pub ended: Vec<(Arc<Delivery>, Progress)>,
+    /// Tickets that have a result now, or room for what was set aside.
+    pub told: Vec<TicketKey>,
 }
 
 /// The book, and the two clocks it is asked with.
@@ -106,21 +107,15 @@ impl DrivenOutbox {
         outcome: &SendOutcome,
         at: (Instant, Timestamp),
     ) -> Follows {
-        let mut follows = self.change(at, |book, now, work| {
+        self.change(at, |book, now, work| {
             book.settle(&made.turn, outcome, now, work);
-        });
-        follows.tries.extend(self.take(made.lane.clone(), at.0));
-        follows
+            work.start.push(made.lane.clone());
+        })
     }
 
     /// How many deliveries have no result yet.
     pub fn open(&self) -> usize {
         self.book.open()
-    }
-
-    fn take(&mut self, lane: LaneKey, now: Instant) -> Option<Try> {
-        let turn = self.book.take(&lane, now.into())?;
-        Some(Try { lane, turn })
     }
 
     fn change(
@@ -134,15 +129,18 @@ impl DrivenOutbox {
         };
         let mut work = Work::default();
         change(&mut self.book, now, &mut work);
-        let ended = work.ended.into_iter();
-        let ended = ended.map(|ended| (ended.delivery, ended.progress));
-        let mut follows = Follows {
-            tries: Vec::new(),
-            ended: ended.collect(),
-        };
-        for lane in work.start {
-            follows.tries.extend(self.take(lane, instant));
+        let mut tries = Vec::new();
+        let mut begun = 0;
+        // A lane that is taken from may call back what another worker can begin with.
+        while let Some(lane) = work.start.get(begun).cloned() {
+            begun += 1;
+            let turn = self.book.take(&lane, now, &mut work);
+            tries.extend(turn.map(|turn| Try { lane, turn }));
         }
-        follows
+        let ended = work.ended.into_iter().map(|ended| ended.about.ticket);
+        Follows {
+            tries,
+            told: ended.chain(work.again).collect(),
+        }
     }
 }

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::api::ConnectorType;
 use crate::connectors::{Attempt, SendOutcome};
-use crate::domain::telling::delivery::{Delivery, DeliveryId, FailureCause, Progress, Way};
+use crate::domain::telling::delivery::{
+    Delivery, DeliveryId, FailureCause, Progress, ValidWhile, Way,
+};
+use crate::outbox::book::kept_whole;
 use crate::outbox::budget::{Budget, RetryRule};
-use crate::outbox::observer::Ended;
+use crate::outbox::observer::{About, Ended};
 
 /// Longest text about failures that a result carries.
 const MESSAGE_BYTES: usize = 1024;
@@ -18,8 +22,53 @@ const MESSAGE_BYTES: usize = 1024;
 pub(super) enum Job {
     /// It has no result yet.
     Open(Box<OpenJob>),
+    /// Nor has this one, for which its lane has no room.
+    Aside(Box<Aside>),
     /// It has one, kept until the status has it too.
     Done(Progress),
+}
+
+impl Job {
+    /// Whether it has no result yet.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Open(_) | Self::Aside(_) => true,
+            Self::Done(_) => false,
+        }
+    }
+}
+
+/// What is kept of a delivery that is set aside.
+#[derive(Debug)]
+pub(super) struct Aside {
+    pub(super) about: About,
+    pub(super) valid_while: ValidWhile,
+    /// The turn of its place.
+    pub(super) turn: u64,
+    /// All of it, where its ticket may not be there to hand it over again.
+    pub(super) whole: Option<Arc<Delivery>>,
+    since: Timestamp,
+    connector_type: Option<ConnectorType>,
+}
+
+impl Aside {
+    /// As a decision sees it.
+    pub(super) fn progress(&self) -> Progress {
+        Progress::InFlight {
+            since: self.since,
+            attempts: 0,
+        }
+    }
+
+    /// For log and metrics, with its result.
+    pub(super) fn ended(&self, progress: Progress) -> Ended {
+        Ended {
+            about: self.about.clone(),
+            since: self.since,
+            connector_type: self.connector_type,
+            progress,
+        }
+    }
 }
 
 /// What an open delivery is doing.
@@ -243,15 +292,31 @@ impl OpenJob {
 
     /// For log and metrics, with its result.
     pub(super) fn ended(&self, progress: Progress) -> Ended {
-        let last = self.delivery.ways.len().checked_sub(1);
-        let connector_type =
-            last.map(|last| self.delivery.ways[self.way.min(last)].connector.type_);
         Ended {
-            delivery: Arc::clone(&self.delivery),
+            about: About::of(&self.delivery),
             since: self.since,
-            connector_type,
+            connector_type: self.connector_type(),
             progress,
         }
+    }
+
+    /// What is kept of it while it is set aside.
+    pub(super) fn aside(&self, turn: u64) -> Aside {
+        Aside {
+            about: About::of(&self.delivery),
+            valid_while: self.delivery.valid_while,
+            turn,
+            whole: kept_whole(&self.delivery),
+            since: self.since,
+            connector_type: self.connector_type(),
+        }
+    }
+
+    /// The type of its present way, or of its last one.
+    fn connector_type(&self) -> Option<ConnectorType> {
+        let last = self.delivery.ways.len().checked_sub(1)?;
+        let way = self.delivery.ways.get(self.way.min(last))?;
+        Some(way.connector.type_)
     }
 }
 

@@ -5,7 +5,7 @@
 //! are due together, or several are due after a downtime (api.md section 6), or several had to wait for a token.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const STALL: Duration = Duration::from_millis(250);
 const MANY: usize = 50;
 /// A bundle holds so many at most.
 const BUNDLE_MOST: usize = 100;
+/// An empty lane looks so often for what is set aside.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What is kept back no longer than this is worth waiting for.
 const MOMENT: Duration = Duration::from_secs(2);
 /// Connections that a mail server is asked for at once.
@@ -60,6 +62,11 @@ impl LaneKey {
             type_: connector.type_,
             place: place.unwrap_or_default(),
         }
+    }
+
+    /// The kind of service.
+    pub(super) fn type_(&self) -> ConnectorType {
+        self.type_
     }
 
     /// Tries that may run at once, where `usual` is the usual number.
@@ -151,7 +158,9 @@ struct Company {
 /// What waits for one destination, and what is known of it.
 #[derive(Debug)]
 pub(super) struct Lane {
-    places: BinaryHeap<Place>,
+    places: BTreeSet<Place>,
+    /// Places of what was set aside, those of deliveries that were cancelled since included.
+    aside: BTreeSet<Place>,
     companies: HashMap<Arc<str>, Company>,
     pub(super) workers: usize,
     pub(super) breaker: Breaker,
@@ -172,7 +181,8 @@ impl Lane {
     /// An empty lane.
     pub(super) fn new(key: &LaneKey, now: Instant) -> Self {
         Self {
-            places: BinaryHeap::new(),
+            places: BTreeSet::new(),
+            aside: BTreeSet::new(),
             companies: HashMap::new(),
             workers: 0,
             breaker: Breaker::default(),
@@ -201,12 +211,39 @@ impl Lane {
             company.all += 1;
             company.late += usize::from(place.late);
         });
-        self.places.push(place);
+        self.places.insert(place);
+    }
+
+    /// Gives the least urgent place out if more than `most` are taken.
+    pub(super) fn overflow(&mut self, most: usize) -> Option<Place> {
+        if self.places.len() <= most {
+            return None;
+        }
+        let place = self.places.pop_first()?;
+        self.leave(&place);
+        Some(place)
+    }
+
+    /// Remembers the place of what is set aside.
+    pub(super) fn set_aside(&mut self, place: Place) {
+        self.aside.insert(place);
+    }
+
+    /// The most urgent of what was set aside, as many as there is room for once half of `most` has left.
+    pub(super) fn recall(&mut self, most: usize) -> Vec<Place> {
+        let waiting = self.places.len();
+        if self.aside.is_empty() || waiting > most / 2 {
+            return Vec::new();
+        }
+        let room = most.saturating_sub(waiting).max(1);
+        std::iter::from_fn(|| self.aside.pop_last())
+            .take(room)
+            .collect()
     }
 
     /// Gives the first place out.
     pub(super) fn pop(&mut self) -> Option<Place> {
-        let place = self.places.pop()?;
+        let place = self.places.pop_last()?;
         self.leave(&place);
         Some(place)
     }
@@ -259,12 +296,11 @@ impl Lane {
         if !many && !late {
             return Vec::new();
         }
-        let together = |place: &Place| place.company == first.company && (many || place.late);
-        let (mut with, without): (Vec<Place>, Vec<Place>) = self.places.drain().partition(together);
-        with.sort_unstable_by(|one, other| other.cmp(one));
-        let left = with.split_off(with.len().min(BUNDLE_MOST - 1));
-        self.places = without.into_iter().chain(left).collect();
+        let together = |place: &&Place| place.company == first.company && (many || place.late);
+        let with = self.places.iter().rev().filter(together);
+        let with: Vec<Place> = with.take(BUNDLE_MOST - 1).cloned().collect();
         for place in &with {
+            self.places.remove(place);
             self.leave(place);
         }
         with
@@ -295,11 +331,13 @@ impl Lane {
         }
     }
 
-    /// From when on nothing of an idle lane is to be remembered; `None` = it is not idle.
+    /// From when on nothing of an idle lane is to be remembered; `None` = it is not idle. What is set aside in it is
+    /// called back at that moment.
     pub(super) fn forgettable(&self, now: Instant) -> Option<Instant> {
         let idle = self.places.is_empty() && self.workers == 0;
         let full = self.pace.as_ref().map(Pace::full);
-        let until = [full, self.quiet_until, self.breaker.settles()];
+        let aside = (!self.aside.is_empty()).then(|| now + LOOK_AGAIN);
+        let until = [full, self.quiet_until, self.breaker.settles(), aside];
         idle.then(|| until.into_iter().flatten().max().unwrap_or(now))
     }
 

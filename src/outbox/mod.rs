@@ -4,6 +4,7 @@
 //! Memory here is an index, never the record: the status holds what must survive. The outbox knows deliveries, not
 //! policies or tickets; how a ticket [stands](Standing) is told to it.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ConnectorType;
 use crate::clock::Now;
 use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Standing, TicketKey};
 
@@ -43,6 +45,8 @@ use lane::LaneKey;
 pub struct OutboxConfig {
     /// Tries that run at once to one destination.
     pub lane_concurrency: usize,
+    /// Deliveries that wait for one destination; of more only the place in the order is kept.
+    pub lane_most: usize,
     /// How often and how long a delivery is tried.
     pub retry: RetryRule,
 }
@@ -51,6 +55,7 @@ impl Default for OutboxConfig {
     fn default() -> Self {
         Self {
             lane_concurrency: 16,
+            lane_most: 10_000,
             retry: RetryRule::default(),
         }
     }
@@ -146,6 +151,17 @@ impl Outbox {
         self.inner.book.lock().open()
     }
 
+    /// How many of them are set aside, since their lane is full.
+    pub fn aside(&self) -> usize {
+        self.inner.book.lock().aside()
+    }
+
+    /// How many destinations of each type failed five times in a row and have not answered since; types without any
+    /// are left out.
+    pub fn open_breakers(&self) -> HashMap<ConnectorType, usize> {
+        self.inner.book.lock().open_breakers()
+    }
+
     /// Gives what is in flight up to `limit` to end, then stops everything. Returns how many deliveries are left without
     /// a result: they stay armed in their tickets and leave after the next start, under the same ids.
     pub async fn shutdown(&self, limit: Duration) -> usize {
@@ -167,17 +183,17 @@ impl Outbox {
 
 impl Inner {
     /// Changes the book under its lock, then does what follows from it.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Book, Moment, &mut Work)) {
+    fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Book, Moment, &mut Work) -> T) -> T {
         let now = Moment {
             instant: Instant::now(),
             time: self.clock.now(),
         };
         let mut work = Work::default();
-        let (timer_moved, idle) = {
+        let (result, timer_moved, idle) = {
             let mut book = self.book.lock();
             let before = book.next_timer();
-            change(&mut book, now, &mut work);
-            (book.next_timer() != before, book.open() == 0)
+            let result = change(&mut book, now, &mut work);
+            (result, book.next_timer() != before, book.open() == 0)
         };
         if timer_moved {
             self.changed.notify_one();
@@ -192,15 +208,21 @@ impl Inner {
             }
             self.tell(&ended);
         }
+        for ticket in work.again {
+            // Nobody listens any more only while the process ends.
+            let _ = self.reports.send(ticket);
+        }
         if idle {
             self.idle.notify_waiters();
         }
+        result
     }
 
     /// A worker of a lane: tries what is first until nothing waits.
     async fn serve(self: Arc<Self>, lane: LaneKey) {
         loop {
-            let Some(turn) = self.take(&lane) else {
+            let turn = self.change(|book, now, work| book.take(&lane, now, work));
+            let Some(turn) = turn else {
                 return self.emptied.notify_waiters();
             };
             let outcome = tokio::select! {
@@ -210,20 +232,6 @@ impl Inner {
             };
             self.change(|book, now, work| book.settle(&turn, &outcome, now, work));
         }
-    }
-
-    /// The next try of a lane; a lane that may not move yet leaves a timer.
-    fn take(&self, lane: &LaneKey) -> Option<Turn> {
-        let (turn, timer_moved) = {
-            let mut book = self.book.lock();
-            let before = book.next_timer();
-            let turn = book.take(lane, Instant::now());
-            (turn, book.next_timer() != before)
-        };
-        if timer_moved {
-            self.changed.notify_one();
-        }
-        turn
     }
 
     /// One try, ended by its limit whatever the sender does.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::ConnectorType;
-use crate::domain::telling::delivery::{Delivery, Progress};
+use crate::domain::telling::delivery::{Delivery, DeliveryId, Progress, Target, TicketKey};
 
 /// How a delivery ended, as a closed set for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,10 +45,37 @@ impl DeliveryObserver for Unobserved {
     fn observe(&self, _: DeliveryResult) {}
 }
 
+/// What is told of a delivery.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub(super) ticket: TicketKey,
+    id: DeliveryId,
+    target: Target,
+    /// Step of the chain, or kind of the notice.
+    step: String,
+    round: i64,
+    due: Timestamp,
+}
+
+impl About {
+    /// What is told of this one.
+    pub(super) fn of(delivery: &Delivery) -> Self {
+        let data = &delivery.message.data;
+        Self {
+            ticket: delivery.ticket.clone(),
+            id: delivery.id.clone(),
+            target: delivery.target.clone(),
+            step: data.step.as_ref().unwrap_or(&data.kind).clone(),
+            round: data.round,
+            due: delivery.due,
+        }
+    }
+}
+
 /// A delivery that has its result.
 #[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) delivery: std::sync::Arc<Delivery>,
+    pub(super) about: About,
     pub(super) since: Timestamp,
     pub(super) connector_type: Option<ConnectorType>,
     pub(super) progress: Progress,
@@ -68,7 +95,7 @@ impl Ended {
         Some(DeliveryResult {
             outcome,
             connector_type: self.connector_type,
-            handover_lateness: between(self.delivery.due, self.since),
+            handover_lateness: between(self.about.due, self.since),
             receipt,
         })
     }
@@ -85,14 +112,14 @@ impl Ended {
                 attempts, message, ..
             } => (*attempts, message.as_str()),
         };
-        let data = &self.delivery.message.data;
+        let about = &self.about;
         tracing::info!(
-            namespace = %self.delivery.ticket.namespace,
-            ticket = %self.delivery.ticket.name,
-            step = data.step.as_deref().unwrap_or(&data.kind),
-            round = data.round,
-            id = %self.delivery.id,
-            target = %self.delivery.target,
+            namespace = %about.ticket.namespace,
+            ticket = %about.ticket.name,
+            step = about.step,
+            round = about.round,
+            id = %about.id,
+            target = %about.target,
             outcome = ?result.outcome,
             attempts,
             lateness_ms = u64::try_from(result.handover_lateness.as_millis()).unwrap_or(u64::MAX),

@@ -24,7 +24,7 @@ impl Inner {
             }
         };
         // Nobody listens any more only while the process ends.
-        let _ = way.send(ended.delivery.ticket.clone());
+        let _ = way.send(ended.about.ticket.clone());
     }
 
     /// Tells of pages that arrived.

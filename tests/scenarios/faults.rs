@@ -262,6 +262,30 @@ async fn a_receiver_that_refuses_is_told_in_a_condition_and_the_next_step_follow
 }
 
 #[tokio::test]
+async fn a_receiver_that_fails_again_and_again_is_counted_until_it_answers() {
+    let stage = Stage::running("breaker").await;
+    let busy = Behaviour::Status(503, Vec::new());
+    stage.receiver.on("/alice", busy);
+    stage
+        .apply_policy("gold", stage.short_policy("1h", 1))
+        .await;
+    let counted = async |count: usize| {
+        let line = format!("firebell_open_breakers{{type=\"Webhook\"}} {count}\n");
+        let told = eventually("the metric tells of it", LIMIT, async || {
+            stage.metrics().await.contains(&line).then_some(())
+        });
+        assert!(told.await.is_ok(), "{line}{}", stage.metrics().await);
+    };
+    counted(0).await;
+    for n in 0..5 {
+        stage.create_ticket(&format!("t-{n}")).await;
+    }
+    counted(1).await;
+    stage.receiver.on("/alice", Behaviour::Ok);
+    counted(0).await;
+}
+
+#[tokio::test]
 async fn an_idle_operator_with_200_open_tickets_writes_nothing_for_a_minute() {
     let stage = Stage::running("idle").await;
     let mut policy = stage.short_policy("10h", 2);

@@ -49,7 +49,18 @@ impl Book {
     }
 
     /// The next try of a lane. `None` tells the worker to leave.
-    pub(in crate::outbox) fn take(&mut self, key: &LaneKey, now: Instant) -> Option<Turn> {
+    pub(in crate::outbox) fn take(
+        &mut self,
+        key: &LaneKey,
+        now: Moment,
+        work: &mut Work,
+    ) -> Option<Turn> {
+        let turn = self.next_turn(key, now.instant);
+        self.recall(key, now, work);
+        turn
+    }
+
+    fn next_turn(&mut self, key: &LaneKey, now: Instant) -> Option<Turn> {
         while let Some(first) = self.next_live(key) {
             let lane = self.lanes.get_mut(key)?;
             let waited = match lane.admit(now) {
@@ -80,10 +91,10 @@ impl Book {
     }
 
     /// The delivery of a place, if it still waits there.
-    fn live(&mut self, place: &Place) -> Option<&mut OpenJob> {
+    pub(super) fn live(&mut self, place: &Place) -> Option<&mut OpenJob> {
         match self.tickets.get_mut(&place.uid)?.jobs.get_mut(&place.id)? {
             Job::Open(job) if job.turn == place.turn && job.stage == Stage::Queued => Some(job),
-            Job::Open(_) | Job::Done(_) => None,
+            Job::Open(_) | Job::Aside(_) | Job::Done(_) => None,
         }
     }
 
@@ -266,6 +277,7 @@ impl Book {
                 self.rouse(&key, work);
             } else {
                 lane.shut = false;
+                self.recall(&key, now, work);
                 self.forget_lane(&key, now.instant);
             }
         }
@@ -406,7 +418,8 @@ impl Book {
         lane.push(place);
         if !lane.shut && lane.workers < key.concurrency(self.config.lane_concurrency) {
             lane.workers += 1;
-            work.start.push(key);
+            work.start.push(key.clone());
         }
+        self.make_room(&key, now, work);
     }
 }

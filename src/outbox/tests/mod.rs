@@ -3,6 +3,7 @@
 mod breakers;
 mod bundles;
 mod lanes;
+mod room;
 mod standing;
 mod telling;
 mod tries;
@@ -139,6 +140,10 @@ struct World {
 
 impl World {
     fn new(answers: &[(&str, &[Answer])]) -> Self {
+        Self::with(OutboxConfig::default(), answers)
+    }
+
+    fn with(config: OutboxConfig, answers: &[(&str, &[Answer])]) -> Self {
         let since = Instant::now();
         let answers = answers
             .iter()
@@ -157,7 +162,7 @@ impl World {
         let results = Arc::new(Results::default());
         let (sender, reports) = mpsc::unbounded_channel();
         let outbox = Outbox::new(
-            OutboxConfig::default(),
+            config,
             script.clone(),
             clock.clone(),
             results.clone(),

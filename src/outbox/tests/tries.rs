@@ -213,10 +213,7 @@ async fn lateness_counts_from_the_deadline_and_receipt_from_the_hand_over() {
         panic!("one result")
     };
     assert_eq!(result.outcome, DeliveryOutcome::Delivered);
-    assert_eq!(
-        result.connector_type,
-        Some(crate::api::ConnectorType::Webhook)
-    );
+    assert_eq!(result.connector_type, Some(ConnectorType::Webhook));
     assert_eq!(result.handover_lateness.as_secs(), 3);
     assert_eq!(result.receipt.map(|receipt| receipt.as_secs()), Some(2));
 }

@@ -19,7 +19,6 @@ use crate::controller::versions::Origin;
 use crate::controller::view::{rank, severity};
 use crate::domain::lifecycle;
 use crate::domain::selection::PolicyIndex;
-use crate::domain::telling::delivery::Progress;
 use crate::outbox::{DrivenOutbox, Follows, OutboxConfig, Try};
 
 /// How an operator is.
@@ -232,15 +231,8 @@ impl Process {
 
     /// Results ask for a look.
     pub fn hear_results(&mut self, follows: &Follows, now: Ms) {
-        for (delivery, progress) in &follows.ended {
-            match progress {
-                Progress::InFlight { .. } => {}
-                Progress::Delivered { .. }
-                | Progress::Failed { .. }
-                | Progress::Cancelled { .. } => {
-                    self.trigger(&Key::new(NAMESPACE, &delivery.ticket.name), now);
-                }
-            }
+        for ticket in &follows.told {
+            self.trigger(&Key::new(NAMESPACE, &ticket.name), now);
         }
     }
 }
