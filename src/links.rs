@@ -14,6 +14,8 @@ use thiserror::Error;
 
 /// Key of the Secret that holds the signing key.
 pub const KEY: &str = "linkKey";
+/// Key of the Secret that holds the one before it: links that it signed open until it is deleted.
+pub const PREVIOUS_KEY: &str = "previousLinkKey";
 /// Shortest signing key.
 const KEY_LEAST: usize = 32;
 /// How long a link may be used.

@@ -21,6 +21,7 @@ use crate::controller::preflight;
 use crate::intake::desk::Desk;
 use crate::intake::keys::Keyring;
 use crate::intake::metrics::IntakeMetrics;
+use crate::intake::server::Closing;
 use crate::intake::watching::{self, InForce, Namespaces};
 use crate::intake::{Intake, server};
 use crate::metrics::Metrics;
@@ -32,7 +33,9 @@ const CONTROLLER: &str = "firebell.dev/intake";
 const FIRST_LISTS: Duration = Duration::from_secs(10);
 /// Between two looks whether all is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How long Events on their way get at the end.
+/// How long requests under way get when the intake is asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(22);
+/// How long Events on their way get after that.
 const LAST_WORDS: Duration = Duration::from_secs(4);
 
 /// Runs the intake until it is asked to stop.
@@ -80,9 +83,13 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
     health.waits_for("tokens", "the Secret with the tokens");
     health.waits_for("configuration", "a valid configuration in the ConfigMap");
     follow(&mut standing, &args, &intake, &health, client, &watched);
-    listen(&mut standing, &args, &intake, health, metrics).await?;
+    let closing = listen(&mut standing, &args, &intake, &health, metrics).await?;
 
     let reason = until(std::future::pending(), &mut standing, &stop).await;
+    health.waits_for("end", "the intake is stopping");
+    if reason.is_none() && !closing.drain(LAST_REQUESTS).await {
+        tracing::warn!("not all requests could be answered in time; their senders come again");
+    }
     flush.cancel();
     if tokio::time::timeout(LAST_WORDS, written).await.is_err() {
         tracing::warn!("not all Events could be written in time");
@@ -164,15 +171,16 @@ async fn listen(
     standing: &mut Supervisor,
     args: &IntakeArgs,
     intake: &Arc<Intake>,
-    health: Health,
+    health: &Health,
     metrics: Metrics,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Closing> {
     let listener = TcpListener::bind(args.addr)
         .await
         .with_context(|| format!("`--addr` \"{}\" cannot be listened on", args.addr))?;
     tracing::info!(address = %listener.local_addr()?, "serving the ways in, /livez, /readyz and /metrics");
-    let probes = serve::router(health, metrics, Arc::new(|_| ()));
+    let probes = serve::router(health.clone(), metrics, Arc::new(|_| ()));
     let routes = server::router(intake.clone()).merge(probes);
-    standing.spawn("listener", server::serve(listener, routes));
-    Ok(())
+    let closing = Closing::default();
+    standing.spawn("listener", server::serve(listener, routes, closing.clone()));
+    Ok(closing)
 }

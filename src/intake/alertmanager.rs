@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::alert::{Alert, Given, Way};
@@ -15,24 +15,24 @@ use crate::domain::telling::delivery::hex32;
 /// Alerts of a group that its description names.
 const NAMED: usize = 30;
 
-/// The body of one notification.
+/// The body of one notification. What is empty may be missing, or null, as Go writes an empty map.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Notification {
     alerts: Vec<Value>,
     #[serde(default)]
     group_key: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     receiver: String,
-    #[serde(default, rename = "externalURL")]
+    #[serde(default, rename = "externalURL", deserialize_with = "or_empty")]
     external_url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     group_labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     common_labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     common_annotations: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     truncated_alerts: u64,
 }
 
@@ -41,16 +41,24 @@ struct Notification {
 #[serde(rename_all = "camelCase")]
 struct Single {
     status: Status,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     annotations: BTreeMap<String, String>,
     starts_at: Option<Timestamp>,
     ends_at: Option<Timestamp>,
-    #[serde(default, rename = "generatorURL")]
+    #[serde(default, rename = "generatorURL", deserialize_with = "or_empty")]
     generator_url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_empty")]
     fingerprint: String,
+}
+
+fn or_empty<'de, D, T>(source: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -358,5 +366,88 @@ mod tests {
         assert_eq!(alert.key.len(), 32, "without a fingerprint: of the labels");
         assert_eq!(alert.start.unwrap().to_string(), "2026-01-05T08:00:00.5Z");
         assert_eq!(alert.end, None);
+    }
+
+    /// Every field that Grafana's reference on its webhook lists, with values of its form.
+    fn of_grafana() -> Value {
+        json!({
+            "receiver": "firebell", "status": "firing", "orgId": 1, "version": "1", "groupKey": "{}:{}", "truncatedAlerts": 0,
+            "groupLabels": {}, "commonLabels": {"team": "depot"}, "commonAnnotations": {}, "externalURL": "http://grafana.example/",
+            "title": "[FIRING:1, RESOLVED:1]  (depot)", "state": "alerting", "message": "**Firing**\n\nLabels:\n - team = depot\n",
+            "alerts": [
+                {
+                    "status": "firing", "labels": {"alertname": "Stock is late", "grafana_folder": "Depot", "team": "depot", "severity": "critical"},
+                    "annotations": {"summary": "No stock since noon", "runbook_url": "http://runbooks.example/stock"},
+                    "startsAt": "2026-01-05T10:51:03.157076+01:00", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": "c6eadffa33fcdf37",
+                    "generatorURL": "http://grafana.example/alerting/grafana/a1/view?orgId=1",
+                    "silenceURL": "http://grafana.example/alerting/silence/new?matcher=team%3Ddepot", "dashboardURL": "", "panelURL": "",
+                    "imageURL": "http://grafana.example/image.png", "values": {"B": 44.239_437_375_419_08, "C": 1},
+                    "valueString": "[ var='B' labels={} value=44.2 ]",
+                },
+                {
+                    "status": "resolved", "labels": {"alertname": "DatasourceNoData", "team": "depot"}, "annotations": {},
+                    "startsAt": "2026-01-05T10:50:00+01:00", "endsAt": "2026-01-05T11:00:00+01:00", "fingerprint": "bc97ff14869b13e3",
+                    "generatorURL": "", "silenceURL": "", "dashboardURL": "", "panelURL": "", "values": null, "valueString": "",
+                },
+            ],
+        })
+    }
+
+    #[test]
+    fn what_grafanas_reference_lists_is_read_alert_by_alert_and_as_a_group() {
+        let bytes = serde_json::to_vec(&of_grafana()).unwrap();
+        let read_as = |per| understood(read(Way::Grafana, &bytes, per, "severity").unwrap());
+        let alerts = read_as(TicketPer::Alert);
+        let [firing, resolved] = &alerts[..] else {
+            panic!("two alerts")
+        };
+        assert_eq!(
+            (firing.key.as_str(), firing.word.as_str()),
+            ("c6eadffa33fcdf37", "Stock is late")
+        );
+        assert_eq!(firing.state, SignalState::Firing);
+        assert_eq!(firing.severity_words, ["critical"]);
+        assert_eq!(
+            firing.start.unwrap().to_string(),
+            "2026-01-05T09:51:03.157076Z"
+        );
+        assert_eq!(firing.end, None);
+        let link = "http://grafana.example/alerting/grafana/a1/view?orgId=1";
+        assert_eq!(firing.link.as_deref(), Some(link));
+        assert_eq!(firing.annotations["summary"], "No stock since noon");
+        assert_eq!(resolved.state, SignalState::Resolved);
+        assert_eq!(resolved.end.unwrap().to_string(), "2026-01-05T10:00:00Z");
+        assert_eq!(resolved.link, None);
+        let group = read_as(TicketPer::Group).remove(0);
+        assert_eq!(
+            (group.key.as_str(), group.state),
+            ("{}:{}", SignalState::Firing)
+        );
+        assert_eq!(group.labels["team"], "depot");
+    }
+
+    #[test]
+    fn null_is_as_good_as_missing() {
+        let mut body = of_grafana();
+        for field in [
+            "groupLabels",
+            "commonLabels",
+            "commonAnnotations",
+            "externalURL",
+            "truncatedAlerts",
+        ] {
+            body[field] = Value::Null;
+        }
+        for field in [
+            "annotations",
+            "generatorURL",
+            "fingerprint",
+            "startsAt",
+            "endsAt",
+        ] {
+            body["alerts"][0][field] = Value::Null;
+        }
+        let alert = understood(read_as(TicketPer::Alert, &body)).remove(0);
+        assert!(alert.annotations.is_empty() && alert.start.is_none());
     }
 }

@@ -2,12 +2,13 @@
 //! not known, compared in constant time.
 //!
 //! Keys of the Secret: `token` and, while rotating, `previousToken`; `grafanaSecret`, `webhookSecret` (PagerDuty's
-//! webhooks) and `linkKey` where those ways are used.
+//! webhooks), `linkKey` and, while rotating, `previousLinkKey` where those ways are used.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
 
 use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
+use crate::links::{self, Grant, LinkError};
 
 /// How often the Secret is read again.
 const REFRESH: Duration = Duration::from_mins(1);
@@ -29,7 +31,7 @@ struct Keys {
     tokens: Vec<[u8; 32]>,
     grafana: Option<SecretString>,
     pagerduty: Option<SecretString>,
-    link: Option<SecretString>,
+    links: Vec<SecretString>,
 }
 
 /// A key that signs what others send.
@@ -39,8 +41,6 @@ pub enum Signer {
     Grafana,
     /// PagerDuty's webhooks.
     PagerDuty,
-    /// Our own links.
-    Link,
 }
 
 /// The keys in force.
@@ -124,9 +124,20 @@ impl Keyring {
         Ok(self.read().await?.signed(signer, text, signatures))
     }
 
-    /// The key of links, if there is one.
-    pub async fn link(&self) -> Result<Option<SecretString>, SecretError> {
-        Ok(self.keys().await?.link.clone())
+    /// What a link allows at `now`; `None` = the Secret has no key for links. A link by a key that is not known yet
+    /// makes the Secret be read again.
+    pub async fn opens(
+        &self,
+        link: &str,
+        now: Timestamp,
+    ) -> Result<Option<Result<Grant, LinkError>>, SecretError> {
+        let opened = self.keys().await?.opens(link, now);
+        match opened {
+            Some(Ok(_) | Err(LinkError::Expired)) => Ok(opened),
+            Some(Err(LinkError::Forged | LinkError::WeakKey)) | None => {
+                Ok(self.read().await?.opens(link, now))
+            }
+        }
     }
 }
 
@@ -146,12 +157,30 @@ impl Keys {
                 tokens.push(digest(token.expose_secret()));
             }
         }
+        let mut links = Vec::new();
+        for key in [links::KEY, links::PREVIOUS_KEY] {
+            links.extend(secret.get(key)?.cloned());
+        }
         Ok(Self {
             tokens,
             grafana: secret.get("grafanaSecret")?.cloned(),
             pagerduty: secret.get("webhookSecret")?.cloned(),
-            link: secret.get("linkKey")?.cloned(),
+            links,
         })
+    }
+
+    /// What a link allows by whichever of the keys signed it.
+    fn opens(&self, link: &str, now: Timestamp) -> Option<Result<Grant, LinkError>> {
+        let mut opened = None;
+        for key in &self.links {
+            match (Grant::verify(link, key, now), &opened) {
+                // Signed by this one.
+                (sure @ (Ok(_) | Err(LinkError::Expired)), _) => return Some(sure),
+                (first @ Err(LinkError::Forged | LinkError::WeakKey), None) => opened = Some(first),
+                (Err(LinkError::Forged | LinkError::WeakKey), Some(_)) => {}
+            }
+        }
+        opened
     }
 
     fn admits(&self, token: &str) -> bool {
@@ -165,7 +194,6 @@ impl Keys {
         let key = match signer {
             Signer::Grafana => &self.grafana,
             Signer::PagerDuty => &self.pagerduty,
-            Signer::Link => &self.link,
         };
         let mut mac =
             Hmac::<Sha256>::new_from_slice(key.as_ref()?.expose_secret().as_bytes()).ok()?;
@@ -201,10 +229,13 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
+    use jiff::Timestamp;
     use parking_lot::Mutex;
+    use secrecy::SecretString;
 
     use super::{AGAIN, Keyring, Signer};
     use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
+    use crate::links::{Grant, LinkError};
 
     #[derive(Default)]
     struct Fake(Mutex<Vec<(String, String)>>);
@@ -287,5 +318,35 @@ mod tests {
             assert_eq!(check(Signer::Grafana, bad).await, Some(false), "{bad}");
         }
         assert_eq!(check(Signer::PagerDuty, good).await, None);
+    }
+
+    const FIRST: &str = "the-first-key-of-links-0000000001";
+    const SECOND: &str = "the-second-key-of-links-000000002";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_opens_by_either_of_two_keys_while_rotating_and_by_no_third() {
+        let now: Timestamp = "2026-01-05T09:00:00Z".parse().unwrap();
+        let grant = Grant::new("shop", "disk-1", "uid-1", "alice", now);
+        let by = |key: &str| grant.sign(&SecretString::from(key)).unwrap();
+        let (first, second) = (by(FIRST), by(SECOND));
+        let (ring, fake) = ring(&[("token", OLD)]);
+        assert_eq!(ring.opens(&first, now).await.unwrap(), None, "switched off");
+        change(&fake, &[("linkKey", FIRST)]).await;
+        let opens = async |link: &str| ring.opens(link, now).await.unwrap().unwrap();
+        assert_eq!(opens(&first).await, Ok(grant.clone()));
+        assert_eq!(opens(&second).await, Err(LinkError::Forged));
+        // Rotated: known as soon as the first link by the new key comes.
+        change(&fake, &[("linkKey", SECOND), ("previousLinkKey", FIRST)]).await;
+        assert_eq!(opens(&second).await, Ok(grant.clone()));
+        assert_eq!(opens(&first).await, Ok(grant.clone()));
+        let third = by("a-third-key-that-is-nobody's-00000");
+        assert_eq!(opens(&third).await, Err(LinkError::Forged));
+        let late = now + crate::links::VALID_FOR;
+        let expired = ring.opens(&first, late).await.unwrap();
+        assert_eq!(
+            expired,
+            Some(Err(LinkError::Expired)),
+            "by the older key too"
+        );
     }
 }

@@ -82,8 +82,8 @@ pub(super) async fn press(intake: &Intake, link: &str) -> Response {
 
 /// Verifies the link and reads its ticket.
 async fn open(intake: &Intake, link: &str) -> Result<(Grant, Ticket), Response> {
-    let key = match intake.keys.link().await {
-        Ok(Some(key)) => key,
+    let opened = match intake.keys.opens(link, intake.desk.clock.now()).await {
+        Ok(Some(opened)) => opened,
         Ok(None) => {
             return Err(refused(
                 StatusCode::NOT_FOUND,
@@ -92,7 +92,7 @@ async fn open(intake: &Intake, link: &str) -> Result<(Grant, Ticket), Response> 
         }
         Err(_) => return Err(busy()),
     };
-    let grant = Grant::verify(link, &key, intake.desk.clock.now()).map_err(|error| {
+    let grant = opened.map_err(|error| {
         let status = match error {
             LinkError::Forged => StatusCode::FORBIDDEN,
             LinkError::Expired => StatusCode::GONE,

@@ -173,7 +173,51 @@ async fn find(intake: &Intake, uid: &str) -> Result<Option<(String, String)>, Ca
 
 #[cfg(test)]
 mod tests {
-    use super::uid_of;
+    use serde_json::{Value, json};
+
+    use super::{Webhook, uid_of};
+
+    fn read(value: &Value) -> Webhook {
+        serde_json::from_slice(&serde_json::to_vec(value).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_pagerdutys_reference_lists_is_read_and_what_has_no_incident_too() {
+        let reference = |id: &str, kind: &str, words: &str| {
+            json!({
+                "id": id, "type": kind, "summary": words,
+                "self": format!("https://api.pagerduty.example/{id}"), "html_url": format!("https://acme.pagerduty.example/{id}"),
+            })
+        };
+        let person = reference("PLH1HKV", "user_reference", "Alice");
+        let acknowledged = read(&json!({"event": {
+            "id": "5ac64822-4adc-4fda-ade0-410becf0de4f", "event_type": "incident.acknowledged", "resource_type": "incident",
+            "occurred_at": "2026-01-05T09:00:00.000Z", "agent": person, "client": {"name": "PagerDuty"},
+            "data": {
+                "id": "PGR0VU2", "type": "incident", "self": "https://api.pagerduty.example/incidents/PGR0VU2",
+                "html_url": "https://acme.pagerduty.example/incidents/PGR0VU2", "number": 2, "status": "acknowledged",
+                "incident_key": "0b7c8a52-6c1f-4bb4-9a60-0d1c5a2f3e44/1/on-call", "created_at": "2026-01-05T08:55:00Z",
+                "title": "[High] Checkout returns 5xx", "service": reference("PF9KMXH", "service_reference", "Shop"),
+                "assignees": [reference("PLH1HKV", "user_reference", "Alice")],
+                "escalation_policy": reference("PUS0KTE", "escalation_policy_reference", "Default"), "teams": [],
+                "priority": null, "urgency": "high", "conference_bridge": null, "resolve_reason": null,
+            },
+        }}));
+        let event = acknowledged.event;
+        let agent = event.agent.unwrap();
+        assert_eq!(
+            (agent.r#type.as_str(), agent.summary.as_str()),
+            ("user_reference", "Alice")
+        );
+        let key = event.data.incident_key.unwrap();
+        assert_eq!(uid_of(&key), Some(&key[..36]));
+        // What it sends to try a subscription out.
+        let ping = read(&json!({"event": {
+            "id": "01C", "event_type": "pagey.ping", "resource_type": "pagey", "occurred_at": "2026-01-05T09:00:00.000Z",
+            "agent": null, "client": null, "data": {"message": "Hello from your friend Pagey!", "type": "ping"},
+        }}));
+        assert!(ping.event.agent.is_none() && ping.event.data.incident_key.is_none());
+    }
 
     #[test]
     fn only_keys_that_begin_with_a_uid_are_ours() {

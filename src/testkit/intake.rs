@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::process::Process;
@@ -123,6 +124,20 @@ impl Intake {
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) -> io::Result<()> {
+        self.process.signal(Signal::SIGTERM)
+    }
+
+    /// Waits for its own end after `terminate`; its exit code.
+    pub async fn ended(&mut self, limit: Duration) -> Result<Option<i32>, TimedOut> {
+        let process = &mut self.process;
+        let status = eventually("the intake to end", limit, async || {
+            process.exited().ok()?
+        });
+        Ok(status.await?.code())
     }
 
     /// Starts it again at the same address.

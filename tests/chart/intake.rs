@@ -8,7 +8,7 @@ use firebell::intake::settings::Settings;
 use firebell::testkit::stage::{INTAKE_ROLE, Stage};
 use serde_json::{Value, json};
 
-use super::{apply, rendered, rights};
+use super::{apply, helm, rendered, rights, root};
 
 const ON: &str =
     "intake.enabled=true,intake.secretName=keys,intake.config.severities.page=Critical";
@@ -206,4 +206,59 @@ async fn with_a_public_address_the_operator_signs_links_with_the_intakes_key() {
         .find(|role| role["metadata"]["name"] == "bell-firebell-links")
         .unwrap();
     assert_eq!(may_read["rules"][0]["resourceNames"], json!(["keys"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_values_and_the_ingress_that_people_copy_for_answers_fit_together() {
+    let stage = Stage::set("chart").await;
+    let of = |file: &str| root().join("examples/phone").join(file);
+    let (chart, values) = (root().join("charts/firebell"), of("values.yaml"));
+    let args = [
+        "template",
+        "firebell",
+        chart.to_str().unwrap(),
+        "-n",
+        "firebell",
+        "-f",
+        values.to_str().unwrap(),
+    ];
+    let text = helm(&stage, &args).await.unwrap();
+    let objects = text
+        .split("\n---")
+        .map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
+    let objects: Vec<Value> = objects.collect();
+    let read = |file: &str| -> Value {
+        serde_saphyr::from_str(&std::fs::read_to_string(of(file)).unwrap()).unwrap()
+    };
+    let (ingress, secret) = (read("ingress.yaml"), read("secret.yaml"));
+    let host = &ingress["spec"]["rules"][0]["host"];
+    let secret = secret["metadata"]["name"].as_str().unwrap();
+    for pod in of_kind(&objects, "Deployment") {
+        let given = &pod["spec"]["template"]["spec"]["containers"][0]["args"];
+        let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+        let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
+        match taken.command {
+            Command::Run(run) => {
+                assert_eq!(run.public_url.unwrap().host_str(), host.as_str());
+                assert_eq!(run.link_key_secret.unwrap().name, secret);
+            }
+            Command::Intake(intake) => assert_eq!(intake.token_secret.name, secret),
+            Command::Crds => panic!("no pod prints CRDs"),
+        }
+    }
+    for path in ingress["spec"]["rules"][0]["http"]["paths"]
+        .as_array()
+        .unwrap()
+    {
+        let backend = &path["backend"]["service"];
+        let service = of_kind(&objects, "Service")
+            .find(|service| service["metadata"]["name"] == backend["name"])
+            .expect("the chart has the Service");
+        let ports = service["spec"]["ports"].as_array().unwrap();
+        let port = &backend["port"]["name"];
+        assert!(
+            ports.iter().any(|known| known["name"] == *port),
+            "{service}"
+        );
+    }
 }

@@ -5,9 +5,15 @@ use std::path::Path;
 
 use firebell::api::Severity;
 use firebell::intake::settings::Settings;
-use firebell::testkit::stage::{Stage, TOKEN};
+use firebell::links::Grant;
+use firebell::testkit::eventually;
+use firebell::testkit::stage::{LIMIT, Stage, TOKEN};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::ways::hex;
 use crate::{firing, notification};
 
 /// The text of an example.
@@ -27,6 +33,9 @@ fn the_pages_show_the_files_that_are_tried() {
         ("grafana.md", "grafana.yaml"),
         ("pagerduty-events.md", "event.json"),
         ("pagerduty-events.md", "alertmanager-pagerduty.yaml"),
+        ("answer-from-a-phone.md", "../phone/secret.yaml"),
+        ("answer-from-a-phone.md", "../phone/values.yaml"),
+        ("answer-from-a-phone.md", "../phone/ingress.yaml"),
     ] {
         let shown = fs::read_to_string(
             Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -109,4 +118,39 @@ async fn grafanas_contact_point_leads_to_a_path_and_a_token_that_are_taken() {
         .await
         .unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_secret_and_the_ingress_that_people_copy_let_answers_in() {
+    let stage = Stage::set("in-phone").await;
+    let intake = stage.intake("").await;
+    stage.apply(&example("../phone/ingress.yaml")).await;
+    let text = example("../phone/secret.yaml");
+    let secret: Value = serde_saphyr::from_str(&text).unwrap();
+    let key = |name: &str| secret["stringData"][name].as_str().unwrap().to_owned();
+    stage
+        .apply(&text.replace("name: firebell-intake", "name: intake"))
+        .await;
+    // By its token: one that is not known yet makes the intake read the Secret again.
+    let alert: Value = serde_json::from_str(&example("alert.json")).unwrap();
+    eventually("the token counts", LIMIT, async || {
+        let answer = intake
+            .post("/v1/alerts", &key("token"), &alert)
+            .await
+            .ok()?;
+        (answer.status == 202).then_some(())
+    })
+    .await
+    .unwrap();
+    let ticket = stage.all_tickets().await.remove(0);
+    let (name, uid) = (ticket.name_any(), ticket.uid().unwrap());
+    let grant = Grant::new(&stage.namespace, &name, &uid, "alice", Timestamp::now());
+    let link = grant.sign(&SecretString::from(key("linkKey"))).unwrap();
+    let shown = intake.get(&format!("/a/{link}")).await.unwrap();
+    assert_eq!(shown.status, 200, "{}", shown.text);
+    let body = json!({"event": {"id": "1", "event_type": "pagey.ping", "data": {}}}).to_string();
+    let signature = format!("v1={}", hex(&key("webhookSecret"), &[&body]));
+    let headers = [("x-pagerduty-signature", signature.as_str())];
+    let answer = intake.post_with("/v1/pagerduty", &headers, body).await;
+    assert_eq!(answer.unwrap().status, 202);
 }

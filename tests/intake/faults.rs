@@ -3,6 +3,7 @@
 
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
+use firebell::testkit::intake::Intake;
 use firebell::testkit::stage::{LIMIT, Stage, TOKEN};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -78,4 +79,64 @@ async fn a_connection_that_sends_no_head_is_closed_and_keeps_nobody_out() {
     let mut left = Vec::new();
     let ended = tokio::time::timeout(LIMIT, slow.read_to_end(&mut left)).await;
     assert!(ended.is_ok(), "the connection must be closed");
+}
+
+/// A request whose body is half sent.
+async fn half_sent(intake: &Intake, body: &str) -> TcpStream {
+    let address = intake.url("").replace("http://", "");
+    let mut connection = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /v1/alertmanager HTTP/1.1\r\nhost: intake\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let half = &body[..body.len() / 2];
+    for part in [head.as_str(), half] {
+        connection.write_all(part.as_bytes()).await.unwrap();
+    }
+    connection
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_is_not_ready_first_and_answers_what_is_under_way() {
+    let stage = Stage::set("fault-stop").await;
+    let mut intake = stage.intake("").await;
+    let body = notification(&[firing("a")]).to_string();
+    let mut connection = half_sent(&intake, &body).await;
+    // Once a later request has its answer, the head of the first one has been read.
+    let known = intake.post("/v1/alertmanager", TOKEN, &notification(&[firing("b")]));
+    assert_eq!(known.await.unwrap().status, 202);
+    intake.terminate().unwrap();
+    eventually("it is no longer ready", LIMIT, async || {
+        let answer = intake.get("/readyz").await.ok()?;
+        (answer.status == 503 && answer.text.contains("end: the intake is stopping")).then_some(())
+    })
+    .await
+    .unwrap();
+    let rest = &body[body.len() / 2..];
+    connection.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer);
+    let read = tokio::time::timeout(LIMIT, read).await;
+    read.expect("the connection ends").unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 202 ") && answer.contains("\"Created\""),
+        "{answer}"
+    );
+    assert_eq!(intake.ended(LIMIT).await.unwrap(), Some(0));
+    assert_eq!(stage.all_tickets().await.len(), 2);
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_waits_for_no_body_longer_than_ever() {
+    let stage = Stage::set("fault-stop-slow").await;
+    let mut intake = stage.intake("").await;
+    let body = notification(&[firing("a")]).to_string();
+    let mut connection = half_sent(&intake, &body).await;
+    let known = intake.post("/v1/alertmanager", TOKEN, &notification(&[firing("b")]));
+    assert_eq!(known.await.unwrap().status, 202);
+    intake.terminate().unwrap();
+    assert_eq!(intake.ended(LIMIT).await.unwrap(), Some(0));
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }

@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use firebell::api::{Phase, Ticket, Via};
 use firebell::links::Grant;
 use firebell::testkit::chromium::{Browser, PHONE};
+use firebell::testkit::eventually;
 use firebell::testkit::intake::Intake;
-use firebell::testkit::stage::{LINK, PAGERDUTY, Stage};
+use firebell::testkit::stage::{LIMIT, LINK, PAGERDUTY, Stage};
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -19,15 +22,7 @@ use crate::ways::hex;
 async fn linked(prefix: &str) -> (Stage<'static>, Intake) {
     let mut stage = Stage::set(prefix).await;
     let intake = stage.intake("").await;
-    let secret = format!("{}/intake", stage.namespace);
-    stage.flags = [
-        "--public-url",
-        &intake.url("/"),
-        "--link-key-secret",
-        &secret,
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    stage.flags = flags(&stage, &intake);
     stage
         .apply_policy("gold", stage.short_policy("10m", 1))
         .await;
@@ -182,6 +177,41 @@ async fn a_link_that_is_forged_expired_or_foreign_is_refused_in_words() {
             .acknowledgement
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn while_the_key_is_rotated_links_by_either_key_open_and_pages_are_signed_by_the_new_one() {
+    let (stage, intake) = linked("phone-rotate").await;
+    stage.create_ticket("before").await;
+    let before = link_of_page(&stage).await;
+    let next = "the-next-signing-key-of-links-of-tests";
+    let secrets: Api<Secret> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let rotated = json!({"stringData": {"linkKey": next, "previousLinkKey": LINK}});
+    let (params, patch) = (PatchParams::default(), Patch::Merge(rotated));
+    secrets.patch("intake", &params, &patch).await.unwrap();
+    // Pages are signed with the new key as soon as the operator has read it.
+    let (mut number, mut after) = (0, before.clone());
+    eventually("a page is signed by the new key", LIMIT, async || {
+        number += 1;
+        stage.create_ticket(&format!("after-{number}")).await;
+        let page = stage.page("/alice", number + 1).await.json().unwrap();
+        after = page["data"]["links"]["acknowledge"].as_str()?.to_owned();
+        let (link, key) = (after.rsplit('/').next()?, SecretString::from(next));
+        Grant::verify(link, &key, Timestamp::now()).ok()
+    })
+    .await
+    .unwrap();
+    for link in [before, after] {
+        let path = link.replace(&intake.url(""), "");
+        let shown = intake.get(&path).await.unwrap();
+        assert_eq!(shown.status, 200, "{}", shown.text);
+        let pressed = intake.post_with(&path, &[], String::new()).await.unwrap();
+        assert!(
+            pressed.text.contains("You have it, alice"),
+            "{}",
+            pressed.text
+        );
+    }
 }
 
 #[tokio::test]
