@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::connectors::render::{Labelled, Say, Words, cut};
+use crate::connectors::render::{Labelled, Part, Say, Words, cut};
 use crate::connectors::verdict::judge;
 use crate::connectors::{SendOutcome, Try, Unsendable};
 
@@ -84,25 +84,20 @@ fn message(say: &Say, most: usize) -> Value {
 }
 
 fn one(words: &Words, most: usize, items: &mut Vec<Value>, actions: &mut Vec<Value>) {
-    let Words {
-        why,
-        facts,
-        texts,
-        next,
-        links,
-        ..
-    } = words;
-    items.extend(why.iter().map(|why| block(&[run(&cut(why, most), false)])));
-    items.extend(texts.iter().map(|text| labelled(text, most)));
-    items.extend(
-        next.iter()
-            .map(|next| block(&[run("Next: ", true), run(&cut(next, most), false)])),
-    );
-    items.extend(facts.iter().map(|fact| labelled(fact, most)));
-    let fit = links.iter().filter(|link| link.url.len() <= URL);
-    actions.extend(fit.take(BUTTONS).map(|link| {
-        json!({"type": "Action.OpenUrl", "title": cut(&link.label, BUTTON), "url": link.url})
-    }));
+    for part in words.parts() {
+        match part {
+            Part::Why(why) => items.push(block(&[run(&cut(why, most), false)])),
+            Part::Next(next) => {
+                items.push(block(&[run("Next: ", true), run(&cut(next, most), false)]));
+            }
+            Part::Text(said) | Part::Fact(said) => items.push(labelled(said, most)),
+            Part::Link(link) if link.url.len() <= URL && actions.len() < BUTTONS => {
+                let title = cut(&link.label, BUTTON);
+                actions.push(json!({"type": "Action.OpenUrl", "title": title, "url": link.url}));
+            }
+            Part::Link(_) => {}
+        }
+    }
 }
 
 fn labelled(text: &Labelled, most: usize) -> Value {

@@ -55,7 +55,42 @@ pub(super) struct Words {
     pub(super) links: Vec<Link>,
 }
 
+/// A part of what one message says, below its headline.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'w> {
+    /// Why it comes.
+    Why(&'w str),
+    /// What somebody said.
+    Text(&'w Labelled),
+    /// What happens next and when.
+    Next(&'w str),
+    /// Where to go from here.
+    Link(&'w Link),
+    /// A short fact.
+    Fact(&'w Labelled),
+}
+
 impl Words {
+    /// All parts in the order in which they are read; where a channel has a place of its own for some, it takes them out.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let Self {
+            severity: _,
+            kind: _,
+            title: _,
+            why,
+            facts,
+            texts,
+            next,
+            links,
+        } = self;
+        let why = why.iter().map(|why| Part::Why(why));
+        let texts = texts.iter().map(Part::Text);
+        let next = next.iter().map(|next| Part::Next(next));
+        let links = links.iter().map(Part::Link);
+        let facts = facts.iter().map(Part::Fact);
+        why.chain(texts).chain(next).chain(links).chain(facts)
+    }
+
     /// `[High] Checkout returns 5xx`.
     pub(super) fn headline(&self) -> String {
         format!("[{:?}] {}", self.severity, self.title)

@@ -8,7 +8,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
 
 use crate::api::Audience;
-use crate::connectors::render::{Labelled, Say, Words, cut};
+use crate::connectors::render::{Part, Say, cut};
 use crate::connectors::{Try, Unsendable};
 use crate::domain::telling::audience;
 use crate::domain::telling::delivery::hex32;
@@ -66,38 +66,21 @@ fn raw(name: &'static str, value: String) -> HeaderValue {
 
 fn text(say: &Say) -> String {
     let mut text = String::new();
-    let mut line = |words: &str| {
+    let mut add = |words: &str| {
         text.push_str(words);
         text.push_str("\n\n");
     };
-    line(&say.headline());
+    add(&say.headline());
     match say {
-        Say::Bundle(all) => Say::lines(all).for_each(|words| line(&words)),
-        Say::One(words) => {
-            let Words {
-                why,
-                facts,
-                texts,
-                next,
-                links,
-                ..
-            } = &**words;
-            if let Some(why) = why {
-                line(why);
-            }
-            for Labelled { label, text } in texts {
-                line(&format!("{label}: {text}"));
-            }
-            if let Some(next) = next {
-                line(&format!("Next: {next}"));
-            }
-            for link in links {
-                line(&format!("{}: {}", link.label, link.url));
-            }
-            for Labelled { label, text } in facts {
-                line(&format!("{label}: {text}"));
-            }
-        }
+        Say::Bundle(all) => Say::lines(all).for_each(|words| add(&words)),
+        Say::One(words) => words.parts().for_each(|part| {
+            add(&match part {
+                Part::Why(why) => why.to_owned(),
+                Part::Next(next) => format!("Next: {next}"),
+                Part::Link(link) => format!("{}: {}", link.label, link.url),
+                Part::Text(said) | Part::Fact(said) => format!("{}: {}", said.label, said.text),
+            });
+        }),
     }
     text
 }
@@ -112,39 +95,22 @@ fn html(say: &Say) -> String {
             Say::lines(all).for_each(|line| add(format!("<li>{}</li>", escaped(&line))));
             add("</ul>".to_owned());
         }
-        Say::One(words) => {
-            let Words {
-                why,
-                facts,
-                texts,
-                next,
-                links,
-                ..
-            } = &**words;
-            if let Some(why) = why {
-                add(format!("<p>{}</p>", escaped(why)));
-            }
-            for text in texts {
-                add(labelled(text));
-            }
-            if let Some(next) = next {
-                add(format!("<p><b>Next:</b> {}</p>", escaped(next)));
-            }
-            for link in links {
-                let (url, label) = (escaped(&link.url), escaped(&link.label));
-                add(format!("<p><a href=\"{url}\">{label}</a></p>"));
-            }
-            for fact in facts {
-                add(labelled(fact));
-            }
-        }
+        Say::One(words) => words.parts().for_each(|part| {
+            add(match part {
+                Part::Why(why) => format!("<p>{}</p>", escaped(why)),
+                Part::Next(next) => format!("<p><b>Next:</b> {}</p>", escaped(next)),
+                Part::Link(link) => {
+                    let (url, label) = (escaped(&link.url), escaped(&link.label));
+                    format!("<p><a href=\"{url}\">{label}</a></p>")
+                }
+                Part::Text(said) | Part::Fact(said) => {
+                    format!("<p><b>{}:</b> {}</p>", said.label, escaped(&said.text))
+                }
+            });
+        }),
     }
     add("</body></html>".to_owned());
     html
-}
-
-fn labelled(text: &Labelled) -> String {
-    format!("<p><b>{}:</b> {}</p>", text.label, escaped(&text.text))
 }
 
 /// Text as HTML text, in an attribute too.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::connectors::render::{Labelled, Link, Say, Words, cut};
+use crate::connectors::render::{Labelled, Link, Part, Say, Words, cut};
 
 /// Slack's own limits, in characters and pieces.
 const HEADER: usize = 150;
@@ -39,29 +39,23 @@ pub(super) fn blocks(say: &Say) -> Value {
 }
 
 fn one(words: &Words, blocks: &mut Vec<Value>) {
-    let Words {
-        why,
-        facts,
-        texts,
-        next,
-        links,
-        ..
-    } = words;
-    blocks.extend(why.iter().map(|why| section(why)));
-    blocks.extend(texts.iter().map(|text| section(&labelled(text))));
-    blocks.extend(next.iter().map(|next| section(&format!("Next: {next}"))));
-    let facts: Vec<String> = facts.iter().map(labelled).collect();
+    let (mut facts, mut buttons) = (Vec::new(), Vec::new());
+    for part in words.parts() {
+        match part {
+            Part::Why(why) => blocks.push(section(why)),
+            Part::Text(said) => blocks.push(section(&labelled(said))),
+            Part::Next(next) => blocks.push(section(&format!("Next: {next}"))),
+            Part::Fact(fact) => facts.push(labelled(fact)),
+            Part::Link(link) if link.url.chars().count() <= URL && buttons.len() < BUTTONS => {
+                buttons.push(button(buttons.len(), link));
+            }
+            Part::Link(_) => {}
+        }
+    }
     if !facts.is_empty() {
         let text = plain(&facts.join("   "), CONTEXT);
         blocks.push(json!({"type": "context", "elements": [text]}));
     }
-    let buttons: Vec<Value> = links
-        .iter()
-        .filter(|link| link.url.chars().count() <= URL)
-        .take(BUTTONS)
-        .enumerate()
-        .map(|(at, link)| button(at, link))
-        .collect();
     if !buttons.is_empty() {
         blocks.push(json!({"type": "actions", "elements": buttons}));
     }
@@ -132,4 +126,35 @@ fn escaped(text: &str, most: usize) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUTTON, CONTEXT, FALLBACK, HEADER, TEXT, escaped};
+
+    fn unescaped(text: &str) -> String {
+        let text = text.replace("&lt;", "<").replace("&gt;", ">");
+        text.replace("&amp;", "&")
+    }
+
+    #[test]
+    fn at_each_limit_a_text_is_cut_between_characters_and_entities_and_never_more_than_needed() {
+        for unit in ["a", "<", "&\u{1f525}", "e\u{301}>", "ü"] {
+            for most in [BUTTON, HEADER, FALLBACK, CONTEXT, TEXT] {
+                for length in [most / 5, most - 1, most, most + 1, 2 * most] {
+                    let text: String = unit.chars().cycle().take(length).collect();
+                    let shown = escaped(&text, most);
+                    let count = shown.chars().count();
+                    assert!(count <= most, "{count} of {most}");
+                    match shown.strip_suffix('…') {
+                        None => assert_eq!(unescaped(&shown), text),
+                        Some(kept) => {
+                            assert!(text.starts_with(&unescaped(kept)), "{kept}");
+                            assert!(count + "&amp;".len() > most, "{count} of {most}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
