@@ -1,7 +1,7 @@
 //! The outbox with the real connectors against a receiver on this machine: what leaves, how often, and what is logged.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,17 +12,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::serve::ListenerExt;
 use bytes::Bytes;
-use firebell::api::{Connector, SecretRef, Severity};
+use firebell::api::{Connector, SecretRef};
 use firebell::clock::{Now, WallClock};
 use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::secret::KnownSecrets;
-use firebell::domain::telling::delivery::{
-    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Progress, Said,
-    Target, TicketKey, ValidWhile, Way,
-};
-use firebell::domain::telling::incident::Incident;
+use firebell::domain::telling::delivery::{Delivery, Progress, Way};
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
+use firebell::testkit::deliveries;
 use firebell::testkit::secrets::MemorySecrets;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -140,13 +137,6 @@ fn outbox(keys: MemorySecrets) -> Outbox {
 }
 
 fn page(ticket: &str, address: &str) -> Delivery {
-    let target = Target::Contact("alice".into());
-    let id = DeliveryId::of(ticket, 1, "on-call", "0", &target);
-    let key = TicketKey {
-        namespace: "shop".into(),
-        name: ticket.into(),
-        uid: ticket.into(),
-    };
     let connector = Connector {
         name: "room".into(),
         address: Some(address.into()),
@@ -155,51 +145,12 @@ fn page(ticket: &str, address: &str) -> Delivery {
         }),
         ..Connector::default()
     };
-    let message_ticket = MessageTicket {
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-        uid: key.uid.clone(),
-        title: "Checkout returns 5xx".into(),
-        severity: Severity::High,
-        phase: "Submitted".into(),
-        service: None,
-        assignee: None,
+    let way = Way {
+        namespace: "team".into(),
+        connector,
     };
-    let data = MessageData {
-        id: id.to_string(),
-        kind: "Page".into(),
-        ticket: message_ticket,
-        round: 1,
-        step: Some("on-call".into()),
-        repeat: Some(0),
-        to: MessageRecipient {
-            name: "alice".into(),
-        },
-        why: "Nobody acknowledged".into(),
-        next: None,
-        links: BTreeMap::new(),
-        said: Said::default(),
-    };
-    Delivery {
-        id,
-        ticket: key,
-        target,
-        ways: vec![Way {
-            namespace: "team".into(),
-            connector,
-        }],
-        message: Message {
-            kind: "firebell.page.v1".into(),
-            timestamp: WallClock.now(),
-            data,
-        },
-        valid_while: ValidWhile::NotAcknowledged,
-        due: WallClock.now(),
-        retry_until: None,
-        severity: Severity::High,
-        incident: Incident::default(),
-        answered_by: None,
-    }
+    let ticket = deliveries::ticket(ticket);
+    deliveries::page(ticket, "on-call", vec![way], WallClock.now())
 }
 
 /// Waits until every delivery has its result.

@@ -1,7 +1,6 @@
 //! What the tests of all connectors stand on: a delivery with everything in it, Secrets of the test, a receiver that
 //! answers as it is told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,13 +13,13 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::api::{Audience, Connector, SecretRef, Severity};
+use crate::api::{Audience, Connector, SecretRef};
 use crate::connectors::http::{HttpOptions, is_unsafe_to_show};
 use crate::domain::telling::delivery::{
-    Delivery, DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket,
-    ResolutionSummary, Said, Target, TicketKey, UpdateText, ValidWhile,
+    Delivery, DeliveryId, MessageNext, ResolutionSummary, Said, TicketKey, UpdateText,
 };
 use crate::domain::telling::incident::{Effect, Incident};
+use crate::testkit::deliveries;
 
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
 
@@ -88,86 +87,41 @@ pub(super) fn delivery() -> Delivery {
     delivery_of("checkout", "on-call")
 }
 
-/// The content of a page, with every part that a message can have.
-fn content(id: &DeliveryId, ticket: &TicketKey, step: &str) -> MessageData {
-    MessageData {
-        id: id.to_string(),
-        kind: "Page".into(),
-        ticket: MessageTicket {
-            namespace: ticket.namespace.clone(),
-            name: ticket.name.clone(),
-            uid: ticket.uid.clone(),
-            title: "Checkout returns 5xx".into(),
-            severity: Severity::High,
-            phase: "Submitted".into(),
-            service: Some("checkout".into()),
-            assignee: Some("internal assignee".into()),
-        },
-        round: 1,
-        step: Some(step.into()),
-        repeat: Some(0),
-        to: MessageRecipient {
-            name: "alice".into(),
-        },
-        why: "internal why".into(),
-        next: Some(MessageNext {
-            what: "internal next".into(),
-            time: Some(time()),
-        }),
-        links: BTreeMap::from([
-            (
-                "acknowledge".into(),
-                "https://firebell.example/a?t=1".into(),
-            ),
-            ("bad".into(), "javascript:alert(1)".into()),
-        ]),
-        said: Said {
-            by: Some("internal user".into()),
-            note: Some("internal note".into()),
-            expectation: Some("internal expectation".into()),
-            last_time: Some("internal last time".into()),
-            update: Some(UpdateText {
-                message: "the update".into(),
-                audience: Audience::Customers,
-            }),
-            resolution_summary: Some(ResolutionSummary {
-                fix: Some("the fix".into()),
-                ..ResolutionSummary::default()
-            }),
-        },
-    }
-}
-
+/// A page of a step of a ticket, with every part that a message can have.
 pub(super) fn delivery_of(name: &str, step: &str) -> Delivery {
-    let target = Target::Contact("alice".into());
-    let uid = format!("uid-{name}");
-    let id = DeliveryId::of(&uid, 1, step, "0", &target);
     let ticket = TicketKey {
-        namespace: "shop".into(),
-        name: name.into(),
-        uid: uid.clone(),
+        uid: format!("uid-{name}"),
+        ..deliveries::ticket(name)
     };
-    let data = content(&id, &ticket, step);
-    Delivery {
-        message: Message {
-            kind: "firebell.page.v1".into(),
-            timestamp: time(),
-            data,
-        },
-        id,
-        ticket,
-        target,
-        ways: Vec::new(),
-        valid_while: ValidWhile::NotAcknowledged,
-        due: time(),
-        retry_until: None,
-        severity: Severity::High,
-        answered_by: None,
-        incident: Incident {
-            effect: Effect::Calls,
-            keys: vec![format!("{uid}/1/{step}")],
-        },
-    }
+    let mut delivery = deliveries::page(ticket, step, Vec::new(), time());
+    let data = &mut delivery.message.data;
+    data.ticket.service = Some("checkout".into());
+    data.ticket.assignee = Some("internal assignee".into());
+    data.why = "internal why".into();
+    data.next = Some(MessageNext {
+        what: "internal next".into(),
+        time: Some(time()),
+    });
+    let links = [
+        ("acknowledge", "https://firebell.example/a?t=1"),
+        ("bad", "javascript:alert(1)"),
+    ];
+    data.links = links.map(|(name, url)| (name.into(), url.into())).into();
+    data.said = Said {
+        by: Some("internal user".into()),
+        note: Some("internal note".into()),
+        expectation: Some("internal expectation".into()),
+        last_time: Some("internal last time".into()),
+        update: Some(UpdateText {
+            message: "the update".into(),
+            audience: Audience::Customers,
+        }),
+        resolution_summary: Some(ResolutionSummary {
+            fix: Some("the fix".into()),
+            ..ResolutionSummary::default()
+        }),
+    };
+    delivery
 }
 
 /// The notice that somebody acknowledged.

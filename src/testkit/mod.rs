@@ -6,6 +6,7 @@ pub mod audit;
 pub mod certificates;
 pub mod chromium;
 pub mod controlplane;
+pub mod deliveries;
 mod eventually;
 pub mod extremes;
 pub mod fragile;

@@ -1,25 +1,21 @@
 //! A page and what carries it, without an operator.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use firebell::api::{Connector, ConnectorType, SecretRef, Severity};
+use firebell::api::{Connector, ConnectorType, SecretRef};
 use firebell::clock::{Now, WallClock};
 use firebell::connectors::address::Lookup;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::{Attempt, Connectors, SendOutcome, Sender};
-use firebell::domain::telling::delivery::{
-    Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Said, Target,
-    TicketKey, ValidWhile, Way,
-};
-use firebell::domain::telling::incident::{Effect, Incident};
+use firebell::domain::telling::delivery::{Delivery, Way};
 use firebell::domain::telling::parcel::Parcel;
 use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::certificates::TestCa;
+use firebell::testkit::deliveries;
 use firebell::testkit::secrets::MemorySecrets;
 use tokio::sync::mpsc;
 
@@ -105,57 +101,7 @@ pub fn webhook(name: &str, address: &str) -> Way {
 
 /// A page to alice over these ways.
 pub fn page(ticket: &str, ways: Vec<Way>) -> Delivery {
-    let target = Target::Contact("alice".into());
-    let id = DeliveryId::of(ticket, 1, "on-call", "0", &target);
-    let key = TicketKey {
-        namespace: "shop".into(),
-        name: ticket.into(),
-        uid: ticket.into(),
-    };
-    let data = MessageData {
-        id: id.to_string(),
-        kind: "Page".into(),
-        ticket: MessageTicket {
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            uid: key.uid.clone(),
-            title: "Checkout returns 5xx".into(),
-            severity: Severity::High,
-            phase: "Submitted".into(),
-            service: None,
-            assignee: None,
-        },
-        round: 1,
-        step: Some("on-call".into()),
-        repeat: Some(0),
-        to: MessageRecipient {
-            name: "alice".into(),
-        },
-        why: "Nobody acknowledged".into(),
-        next: None,
-        links: BTreeMap::new(),
-        said: Said::default(),
-    };
-    Delivery {
-        id,
-        ticket: key,
-        target,
-        ways,
-        message: Message {
-            kind: "firebell.page.v1".into(),
-            timestamp: WallClock.now(),
-            data,
-        },
-        valid_while: ValidWhile::NotAcknowledged,
-        due: WallClock.now(),
-        retry_until: None,
-        severity: Severity::High,
-        answered_by: None,
-        incident: Incident {
-            effect: Effect::Calls,
-            keys: vec![format!("{ticket}/1/on-call")],
-        },
-    }
+    deliveries::page(deliveries::ticket(ticket), "on-call", ways, WallClock.now())
 }
 
 /// Tries a page once on a way, for at most this long.

@@ -8,7 +8,7 @@ mod standing;
 mod telling;
 mod tries;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 
 use async_trait::async_trait;
@@ -16,11 +16,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::api::{Connector, Severity};
-use crate::domain::telling::delivery::{
-    Message, MessageData, MessageRecipient, MessageTicket, Progress, Said, Target, ValidWhile, Way,
-};
-use crate::domain::telling::incident::Incident;
+use crate::domain::telling::delivery::{Progress, Target, ValidWhile, Way};
 use crate::domain::telling::parcel::Parcel;
+use crate::testkit::deliveries;
+use crate::testkit::deliveries::ticket as key;
 
 const NOTHING: Standing = Standing {
     acknowledged: false,
@@ -179,8 +178,6 @@ impl World {
 
     /// A page to a contact over these connectors, due now.
     fn page(&self, ticket: &str, step: &str, connectors: &[&str]) -> Delivery {
-        let target = Target::Contact("alice".into());
-        let id = DeliveryId::of(ticket, 1, step, "0", &target);
         let way = |name: &&str| Way {
             namespace: "team".into(),
             connector: Connector {
@@ -189,19 +186,8 @@ impl World {
                 ..Connector::default()
             },
         };
-        Delivery {
-            message: message(&id, ticket, step),
-            id,
-            ticket: key(ticket),
-            target,
-            ways: connectors.iter().map(way).collect(),
-            valid_while: ValidWhile::NotAcknowledged,
-            due: self.clock.now(),
-            retry_until: None,
-            severity: Severity::High,
-            incident: Incident::default(),
-            answered_by: None,
-        }
+        let ways = connectors.iter().map(way).collect();
+        deliveries::page(key(ticket), step, ways, self.clock.now())
     }
 
     /// What is known of one delivery.
@@ -240,45 +226,6 @@ impl World {
             .iter()
             .map(|seen| seen.connector.clone())
             .collect()
-    }
-}
-
-fn key(ticket: &str) -> TicketKey {
-    TicketKey {
-        namespace: "shop".into(),
-        name: ticket.into(),
-        uid: ticket.into(),
-    }
-}
-
-fn message(id: &DeliveryId, ticket: &str, step: &str) -> Message {
-    Message {
-        kind: "firebell.page.v1".into(),
-        timestamp: Timestamp::UNIX_EPOCH,
-        data: MessageData {
-            id: id.to_string(),
-            kind: "Page".into(),
-            ticket: MessageTicket {
-                namespace: "shop".into(),
-                name: ticket.into(),
-                uid: ticket.into(),
-                title: "Checkout returns 5xx".into(),
-                severity: Severity::High,
-                phase: "Submitted".into(),
-                service: None,
-                assignee: None,
-            },
-            round: 1,
-            step: Some(step.into()),
-            repeat: Some(0),
-            to: MessageRecipient {
-                name: "alice".into(),
-            },
-            why: "Nobody acknowledged".into(),
-            next: None,
-            links: BTreeMap::new(),
-            said: Said::default(),
-        },
     }
 }
 
