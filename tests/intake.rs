@@ -5,6 +5,8 @@
 
 #[path = "intake/alertmanager.rs"]
 mod alertmanager;
+#[path = "intake/collisions.rs"]
+mod collisions;
 #[path = "intake/configuration.rs"]
 mod configuration;
 #[path = "intake/examples.rs"]

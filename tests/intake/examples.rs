@@ -7,7 +7,7 @@ use firebell::api::Severity;
 use firebell::intake::settings::Settings;
 use firebell::links::Grant;
 use firebell::testkit::eventually;
-use firebell::testkit::stage::{LIMIT, Stage, TOKEN};
+use firebell::testkit::stage::{LIMIT, LINK, Stage, TOKEN};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use secrecy::SecretString;
@@ -125,7 +125,11 @@ async fn the_secret_and_the_ingress_that_people_copy_let_answers_in() {
     let stage = Stage::set("in-phone").await;
     let intake = stage.intake("").await;
     stage.apply(&example("../phone/ingress.yaml")).await;
-    let text = example("../phone/secret.yaml");
+    let token = "a-token-that-was-filled-in";
+    let text = example("../phone/secret.yaml")
+        .replace("REPLACE-BY-32-RANDOM-CHARACTERS", token)
+        .replace("REPLACE-BY-64-RANDOM-CHARACTERS", LINK);
+    assert!(!text.contains("REPLACE"), "{text}");
     let secret: Value = serde_saphyr::from_str(&text).unwrap();
     let key = |name: &str| secret["stringData"][name].as_str().unwrap().to_owned();
     stage

@@ -103,8 +103,9 @@ async fn asked_to_stop_it_is_not_ready_first_and_answers_what_is_under_way() {
     let body = notification(&[firing("a")]).to_string();
     let mut connection = half_sent(&intake, &body).await;
     // Once a later request has its answer, the head of the first one has been read.
-    let known = intake.post("/v1/alertmanager", TOKEN, &notification(&[firing("b")]));
-    assert_eq!(known.await.unwrap().status, 202);
+    let later = notification(&[firing("b")]);
+    let known = intake.post("/v1/alertmanager", TOKEN, &later).await;
+    assert_eq!(known.unwrap().status, 202);
     intake.terminate().unwrap();
     eventually("it is no longer ready", LIMIT, async || {
         let answer = intake.get("/readyz").await.ok()?;
@@ -132,8 +133,9 @@ async fn asked_to_stop_it_waits_for_no_body_longer_than_ever() {
     let mut intake = stage.intake("").await;
     let body = notification(&[firing("a")]).to_string();
     let mut connection = half_sent(&intake, &body).await;
-    let known = intake.post("/v1/alertmanager", TOKEN, &notification(&[firing("b")]));
-    assert_eq!(known.await.unwrap().status, 202);
+    let later = notification(&[firing("b")]);
+    let known = intake.post("/v1/alertmanager", TOKEN, &later).await;
+    assert_eq!(known.unwrap().status, 202);
     intake.terminate().unwrap();
     assert_eq!(intake.ended(LIMIT).await.unwrap(), Some(0));
     let mut answer = String::new();

@@ -103,13 +103,7 @@ async fn on_a_phone_the_link_shows_the_ticket_and_its_one_button_acknowledges() 
     let ticket = stage.ticket_object("checkout-5xx").await;
     let block = ticket.spec.acknowledgement.clone().unwrap();
     assert_eq!((block.by.as_str(), block.via), ("alice", Some(Via::Link)));
-    let wrote = ticket
-        .managed_fields()
-        .iter()
-        .find(|entry| entry.manager.as_deref() == Some("firebell-acknowledgement"));
-    let fields = &wrote.unwrap().fields_v1.as_ref().unwrap().0;
-    let blocks: Vec<&String> = fields["f:spec"].as_object().unwrap().keys().collect();
-    assert_eq!(blocks, ["f:acknowledgement"], "and nothing else");
+    assert_only_acknowledged(&ticket);
     browser.open(&link).await.unwrap();
     assert!(
         browser
@@ -117,6 +111,23 @@ async fn on_a_phone_the_link_shows_the_ticket_and_its_one_button_acknowledges() 
             .await
             .unwrap()
             .contains("You have acknowledged it already")
+    );
+}
+
+/// Whoever acknowledged wrote that block and nothing else.
+fn assert_only_acknowledged(ticket: &Ticket) {
+    let wrote = ticket
+        .managed_fields()
+        .iter()
+        .find(|entry| entry.manager.as_deref() == Some("firebell-acknowledgement"));
+    let fields = &wrote.unwrap().fields_v1.as_ref().unwrap().0;
+    let parts: Vec<&String> = fields.as_object().unwrap().keys().collect();
+    let blocks: Vec<&String> = fields["f:spec"].as_object().unwrap().keys().collect();
+    let (spec, block) = ("f:spec".to_owned(), "f:acknowledgement".to_owned());
+    assert_eq!(
+        (parts, blocks),
+        (vec![&spec], vec![&block]),
+        "and nothing else"
     );
 }
 
@@ -202,10 +213,10 @@ async fn while_the_key_is_rotated_links_by_either_key_open_and_pages_are_signed_
     .await
     .unwrap();
     for link in [before, after] {
-        let path = link.replace(&intake.url(""), "");
-        let shown = intake.get(&path).await.unwrap();
+        let place = link.replace(&intake.url(""), "");
+        let shown = intake.get(&place).await.unwrap();
         assert_eq!(shown.status, 200, "{}", shown.text);
-        let pressed = intake.post_with(&path, &[], String::new()).await.unwrap();
+        let pressed = intake.post_with(&place, &[], String::new()).await.unwrap();
         assert!(
             pressed.text.contains("You have it, alice"),
             "{}",
@@ -401,12 +412,9 @@ async fn what_a_person_presses_at_pagerduty_acknowledges_here() {
             (answer.status, &answer.json["message"]),
             (202, &json!("acknowledged"))
         );
-        let block = stage
-            .ticket_object(name)
-            .await
-            .spec
-            .acknowledgement
-            .unwrap();
+        let ticket = stage.ticket_object(name).await;
+        assert_only_acknowledged(&ticket);
+        let block = ticket.spec.acknowledgement.unwrap();
         assert_eq!(
             (block.by.as_str(), block.via),
             ("Alice", Some(Via::PagerDuty))

@@ -1,7 +1,9 @@
 //! The chain's life on the real API server.
 
-use firebell::api::{EscalationState, Phase, StartReason, TicketStatus};
-use firebell::testkit::receiver::Ledger;
+use firebell::api::{
+    DeliveryRecord, DeliveryState, EscalationState, Phase, StartReason, TicketStatus,
+};
+use firebell::testkit::receiver::{Behaviour, Ledger};
 use firebell::testkit::stage::Stage;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -161,4 +163,33 @@ async fn a_chain_that_repeats_pages_again_in_a_new_round_under_fresh_ids_and_is_
     let got = stage.receiver.pages_for("/alice");
     assert_eq!(got.len(), 2, "{got:#?}");
     assert_ne!(got[0].id(), got[1].id());
+}
+
+#[tokio::test]
+async fn an_acknowledgement_cancels_a_page_that_waits_to_be_tried_again_within_a_second() {
+    let stage = Stage::running("cancel").await;
+    stage
+        .receiver
+        .on("/alice", Behaviour::Status(503, Vec::new()));
+    stage
+        .apply_policy("gold", stage.short_policy("1h", 1))
+        .await;
+    stage.create_ticket("checkout").await;
+    // After the second try the next one is four seconds away.
+    stage
+        .until_received(|ledger| ledger.count("/alice") >= 2)
+        .await;
+    stage.acknowledge("checkout").await;
+    let acknowledged = Timestamp::now();
+    let status = stage
+        .until("checkout", "the page is cancelled", |status| {
+            let cancelled = |known: &DeliveryRecord| known.state == DeliveryState::Cancelled;
+            status.deliveries.iter().any(cancelled)
+        })
+        .await;
+    let page = status.deliveries.iter().find(|known| known.step.is_some());
+    let cancelled = page.unwrap().time.0;
+    let after = cancelled.duration_since(acknowledged);
+    assert!(after < SignedDuration::from_secs(1), "{after}");
+    assert_eq!(stage.receiver.pages_for("/alice").len(), 2);
 }

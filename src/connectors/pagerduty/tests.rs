@@ -32,8 +32,16 @@ fn check(request: &Request) {
         let summary = payload["summary"].as_str().unwrap();
         assert!((1..=1024).contains(&summary.chars().count()));
         assert!(!payload["source"].as_str().unwrap().is_empty());
-        assert!(payload["custom_details"].is_object());
+        let details = payload["custom_details"].as_object().unwrap().values();
+        for detail in details {
+            let length = detail.as_str().unwrap().chars().count();
+            assert!((1..=4096).contains(&length), "{length}");
+        }
     };
+    for link in event["links"].as_array().into_iter().flatten() {
+        assert!(link["href"].as_str().unwrap().starts_with("https://"));
+        assert!((1..=255).contains(&link["text"].as_str().unwrap().chars().count()));
+    }
     match request.path.as_str() {
         "/v2/enqueue" => {
             let key = event["dedup_key"].as_str().unwrap();
@@ -189,8 +197,17 @@ async fn texts_of_any_length_fit_and_stay_texts(#[case] text: &str) {
     let receiver = pagerduty().await;
     let mut long = saying(&text.repeat(5000));
     long.incident.keys = vec![text.repeat(300)];
+    let label = "\u{1f525}".repeat(300);
+    let links = &mut long.message.data.links;
+    links.insert(label, "https://firebell.example/b".into());
     let outcome = try_once(&connectors(secret()), &to(&receiver), &one(long)).await;
     assert_eq!(outcome, SendOutcome::Delivered);
+    let event = receiver.requests()[0].json();
+    let whole = format!("[High] {}", text.repeat(5000));
+    let summary = event["payload"]["summary"].as_str().unwrap();
+    assert_eq!(summary.chars().count(), 1024);
+    let kept = summary.strip_suffix('…').expect("it is marked");
+    assert!(whole.starts_with(kept), "cut between characters");
 }
 
 proptest! {

@@ -50,6 +50,53 @@ async fn a_flood_into_a_dead_lane_takes_nothing_from_another() {
     );
 }
 
+/// When each of many pages to four receivers arrived, while every tenth page goes to one that behaves like this.
+async fn arrivals(bad: Option<&[Answer]>) -> Vec<f64> {
+    let tenth = Answer::TakeAfter(Duration::from_millis(100));
+    let rooms = ["room-0", "room-1", "room-2", "room-3"];
+    let good = std::slice::from_ref(&tenth);
+    let mut answers: Vec<(&str, &[Answer])> = rooms.iter().map(|room| (*room, good)).collect();
+    answers.extend(bad.map(|bad| ("bad", bad)));
+    let world = World::new(&answers);
+    let mut pages = Vec::new();
+    for n in 0..400 {
+        let room = rooms[n % rooms.len()];
+        pages.push(world.page(&format!("t-{n}"), "on-call", &[room]));
+        if bad.is_some() && n % 10 == 0 {
+            let page = world.page(&format!("bad-{n}"), "on-call", &["bad"]);
+            world.outbox.hand_over(vec![page]);
+        }
+    }
+    world.outbox.hand_over(pages.clone());
+    let mut arrived = Vec::new();
+    for page in &pages {
+        let Progress::Delivered { since, time, .. } = world.result(page).await else {
+            panic!("good receivers take everything")
+        };
+        arrived.push(time.duration_since(since).as_secs_f64());
+    }
+    arrived
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_virtual_time_no_page_is_later_by_a_fifth_because_another_receiver_misbehaves() {
+    let alone = arrivals(None).await;
+    for bad in [
+        vec![Answer::Hang],
+        vec![Answer::Busy],
+        vec![Answer::BusyFor(Duration::from_secs(30))],
+        vec![Answer::Refuse],
+        vec![Answer::Panic],
+        vec![Answer::TakeAfter(Duration::from_secs(14))],
+    ] {
+        let with = arrivals(Some(&bad)).await;
+        for (with, alone) in with.iter().zip(&alone) {
+            // Timers of this clock go in steps of a millisecond.
+            assert!(*with <= 1.2 * alone + 0.001, "{bad:?}: {with} and {alone}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lane_sends_the_most_severe_first_and_then_by_deadline() {
     let world = World::new(&[("room", &[Answer::TakeAfter(Duration::from_secs(1))])]);

@@ -1,5 +1,7 @@
 //! The intake on a stage: its ConfigMap, its Secret, and an account that may do exactly what `intake-role.yaml` says.
 
+use std::path::PathBuf;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -42,11 +44,18 @@ impl Stage<'_> {
     /// One more intake, not waited for.
     pub fn another_intake(&self, suffix: &str) -> Intake {
         let user = self.intake_user();
+        let kubeconfig = self.plane.user_kubeconfig(&user, &[]).unwrap();
+        self.intake_by(kubeconfig, suffix)
+    }
+
+    /// One more intake, not waited for, that finds its API server by this kubeconfig.
+    pub fn intake_by(&self, kubeconfig: PathBuf, suffix: &str) -> Intake {
+        let log = format!("{}{suffix}.log", self.intake_user());
         let options = Options {
             binary: binary(),
-            kubeconfig: self.plane.user_kubeconfig(&user, &[]).unwrap(),
+            kubeconfig,
             namespace: self.namespace.clone(),
-            log: self.plane.folder().join(format!("{user}{suffix}.log")),
+            log: self.plane.folder().join(log),
         };
         Intake::spawn(options).unwrap()
     }

@@ -414,6 +414,49 @@ async fn nasty_texts_stay_texts_in_head_and_both_bodies() {
     }
 }
 
+/// Takes the encoded words of a header apart; each has to be whole text by itself.
+fn header_text(header: &str) -> String {
+    use base64::Engine;
+    let (mut text, mut was_encoded) = (String::new(), true);
+    for word in header.split_whitespace() {
+        let encoded = word.strip_prefix("=?utf-8?b?");
+        let encoded = encoded.and_then(|rest| rest.strip_suffix("?="));
+        // What separates two encoded words is no part of the text.
+        if !(text.is_empty() || was_encoded && encoded.is_some()) {
+            text.push(' ');
+        }
+        was_encoded = encoded.is_some();
+        let Some(encoded) = encoded else {
+            text.push_str(word);
+            continue;
+        };
+        let engine = base64::engine::general_purpose::STANDARD;
+        let bytes = engine.decode(encoded).unwrap();
+        text.push_str(&String::from_utf8(bytes).expect("a character is not torn apart"));
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_title_of_any_length_is_a_subject_cut_between_characters_and_no_line_is_too_long() {
+    let server = plain().await;
+    for unit in ["\u{1f525}", "ü", "a"] {
+        let title = unit.repeat(3000);
+        let mail = mailed(&server, saying(&title)).await;
+        for line in mail.text.split("\r\n") {
+            assert!(line.len() <= 998, "{} bytes: {line}", line.len());
+        }
+        let subject = header_text(&header(&mail, "Subject")[0]);
+        assert_eq!(subject.chars().count(), 200, "{subject}");
+        let kept = subject.strip_suffix('…').expect("it is marked");
+        let whole = format!("[High] {title}");
+        assert!(whole.starts_with(kept), "{kept}");
+        let body = mail.text.split("\r\n\r\n").nth(2).unwrap_or_default();
+        assert!(!body.is_empty());
+        check_injection(&mail, &title);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
