@@ -1,9 +1,11 @@
 //! The simulator's model of the API server beside the real one: one script of requests, one transcript each, which must
-//! be the same. Versions are compared by their order and by where they repeat, not by their numbers.
+//! be the same. Versions are compared by their order and by where they repeat, not by their numbers; uids by where they
+//! repeat.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use firebell::api::{Phase, Ticket, TicketSpec, TicketStatus};
@@ -30,8 +32,12 @@ enum Ask {
     Status(&'static str, fn() -> TicketStatus, Under),
     Delete(&'static str),
     List(Selector),
+    /// Remembers the version that a list shows.
+    Keep,
     /// Everything since the script began.
     Watch(Selector),
+    /// Everything since the list that was kept.
+    WatchOn(Selector),
     /// From a version that is long gone.
     WatchTooOld,
 }
@@ -69,7 +75,9 @@ fn archived() -> TicketStatus {
 }
 
 fn script() -> Vec<Ask> {
-    use Ask::{Annotate, Create, Delete, Get, List, Status, Title, Watch, WatchTooOld};
+    use Ask::{
+        Annotate, Create, Delete, Get, Keep, List, Status, Title, Watch, WatchOn, WatchTooOld,
+    };
     use Under::{Newest, Older};
     vec![
         Get("a"),
@@ -101,7 +109,19 @@ fn script() -> Vec<Ask> {
         Delete("c"),
         Get("c"),
         Create("c"),
+        // Decided on the one that was deleted.
+        Status("c", submitted, Older),
         Status("c", submitted, Newest),
+        Keep,
+        Status("c", acknowledged, Newest),
+        Status("c", acknowledged, Older),
+        Status("a", archived, Newest),
+        Annotate("a"),
+        Delete("c"),
+        Status("c", submitted, Newest),
+        Create("c"),
+        WatchOn(Selector::NotArchived),
+        WatchOn(Selector::All),
         Delete("b"),
         List(Selector::All),
         Watch(Selector::NotArchived),
@@ -110,7 +130,7 @@ fn script() -> Vec<Ask> {
     ]
 }
 
-/// An object in a transcript: `{version}` is replaced by its rank at the end.
+/// An object in a transcript: version and uid are replaced by their ranks at the end.
 fn shown(ticket: &Ticket) -> String {
     let version = ticket
         .metadata
@@ -120,10 +140,57 @@ fn shown(ticket: &Ticket) -> String {
     let generation = ticket.metadata.generation.unwrap_or_default();
     let phase = ticket.status.as_ref().and_then(|status| status.phase);
     format!(
-        "{} <{version}> generation {generation} {phase:?} \"{}\"",
+        "{} [{}] <{version}> generation {generation} {phase:?} \"{}\"",
         ticket.name_any(),
+        ticket.metadata.uid.as_deref().unwrap_or_default(),
         ticket.spec.title
     )
+}
+
+/// A list in a transcript, and whether it shows a version that no object of it is newer than.
+fn listed(version: u64, tickets: &[impl AsRef<Ticket>]) -> String {
+    let of = |ticket: &Ticket| ticket.metadata.resource_version.as_deref()?.parse().ok();
+    let newest: Option<u64> = tickets
+        .iter()
+        .filter_map(|ticket| of(ticket.as_ref()))
+        .max();
+    let shown: Vec<String> = tickets
+        .iter()
+        .map(|ticket| shown(ticket.as_ref()))
+        .collect();
+    let fresh = newest.is_none_or(|newest| newest <= version);
+    format!("fresh: {fresh}; {}", shown.join("; "))
+}
+
+struct Listed(Ticket);
+
+impl AsRef<Ticket> for Listed {
+    fn as_ref(&self) -> &Ticket {
+        &self.0
+    }
+}
+
+/// Replaces each uid by its place in the order in which they occur.
+fn numbered(transcript: &[String]) -> Vec<String> {
+    let mut uids: Vec<String> = Vec::new();
+    let numbered = |line: &String| {
+        let mut line = line.clone();
+        let found: Vec<String> = line
+            .split('[')
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(']')?.0.to_owned()))
+            .collect();
+        for uid in found {
+            let place = uids.iter().position(|known| *known == uid);
+            let place = place.unwrap_or_else(|| {
+                uids.push(uid.clone());
+                uids.len() - 1
+            });
+            line = line.replace(&format!("[{uid}]"), &format!("object {place}"));
+        }
+        line
+    };
+    transcript.iter().map(numbered).collect()
 }
 
 /// Replaces each version by its rank among all that occur.
@@ -135,7 +202,7 @@ fn ranked(transcript: &[String]) -> Vec<String> {
             .collect()
     };
     let all: BTreeSet<u64> = transcript.iter().flat_map(|line| versions(line)).collect();
-    let mut lines = transcript.to_vec();
+    let mut lines = numbered(transcript);
     for line in &mut lines {
         for version in versions(line) {
             let rank = all.iter().position(|known| *known == version).unwrap();
@@ -186,11 +253,18 @@ fn spec(title: &str) -> TicketSpec {
     }
 }
 
+fn watch_model(server: &Server, from: u64, selector: Selector, at: Timestamp) -> Vec<String> {
+    let (_, events) = server.watch(from, selector, at).unwrap();
+    let line = |(kind, ticket): &(Kind, Arc<Ticket>)| format!("{kind:?} {}", shown(ticket));
+    events.iter().map(line).collect()
+}
+
 fn by_model(script: &[Ask]) -> Vec<String> {
     let mut server = Server::new(7);
     server.by_patch = true;
     let (mut lines, mut versions) = (Vec::new(), Versions::default());
     let began = server.version();
+    let mut kept = began;
     let at = Timestamp::UNIX_EPOCH;
     for ask in script {
         let answer = match ask {
@@ -214,23 +288,20 @@ fn by_model(script: &[Ask]) -> Vec<String> {
                 continue;
             }
             Ask::List(selector) => {
-                let (_, tickets) = server.list(*selector);
-                lines.push(
-                    tickets
-                        .iter()
-                        .map(|ticket| shown(ticket))
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                );
+                let (version, tickets) = server.list(*selector);
+                lines.push(listed(version, &tickets));
+                continue;
+            }
+            Ask::Keep => {
+                kept = server.list(Selector::All).0;
                 continue;
             }
             Ask::Watch(selector) => {
-                let (_, events) = server.watch(began, *selector, at).unwrap();
-                lines.extend(
-                    events
-                        .iter()
-                        .map(|(kind, ticket)| format!("{kind:?} {}", shown(ticket))),
-                );
+                lines.extend(watch_model(&server, began, *selector, at));
+                continue;
+            }
+            Ask::WatchOn(selector) => {
+                lines.extend(watch_model(&server, kept, *selector, at));
                 continue;
             }
             Ask::WatchTooOld => {
@@ -303,15 +374,27 @@ async fn watch(api: &Api<Ticket>, from: &str, selector: Selector) -> Vec<String>
     events.iter().map(line).collect()
 }
 
+/// The version of the store that a list shows.
+async fn version(api: &Api<Ticket>) -> String {
+    let all = api.list(&ListParams::default()).await.unwrap();
+    all.metadata.resource_version.unwrap()
+}
+
+async fn list(api: &Api<Ticket>, selector: Selector) -> String {
+    let params = ListParams {
+        field_selector: fields(selector),
+        ..ListParams::default()
+    };
+    let list = api.list(&params).await.unwrap();
+    let version = list.metadata.resource_version.unwrap().parse().unwrap();
+    let tickets: Vec<Listed> = list.items.into_iter().map(Listed).collect();
+    listed(version, &tickets)
+}
+
 async fn by_server(script: &[Ask], api: &Api<Ticket>) -> Vec<String> {
     let (mut lines, mut versions) = (Vec::new(), Versions::default());
-    let began = api
-        .list(&ListParams::default())
-        .await
-        .unwrap()
-        .metadata
-        .resource_version
-        .unwrap();
+    let began = version(api).await;
+    let mut kept = began.clone();
     for ask in script {
         let answer = match ask {
             Ask::Create(name) => {
@@ -338,16 +421,19 @@ async fn by_server(script: &[Ask], api: &Api<Ticket>) -> Vec<String> {
                 continue;
             }
             Ask::List(selector) => {
-                let params = ListParams {
-                    field_selector: fields(*selector),
-                    ..ListParams::default()
-                };
-                let tickets = api.list(&params).await.unwrap().items;
-                lines.push(tickets.iter().map(shown).collect::<Vec<_>>().join("; "));
+                lines.push(list(api, *selector).await);
+                continue;
+            }
+            Ask::Keep => {
+                kept = version(api).await;
                 continue;
             }
             Ask::Watch(selector) => {
                 lines.extend(watch(api, &began, *selector).await);
+                continue;
+            }
+            Ask::WatchOn(selector) => {
+                lines.extend(watch(api, &kept, *selector).await);
                 continue;
             }
             Ask::WatchTooOld => {

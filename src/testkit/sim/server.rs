@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::api::{Ticket, TicketSpec, TicketStatus};
 use crate::controller::patch::{status_patch, whole_status};
+use crate::controller::slim::slim;
 use crate::testkit::model::own;
 
 /// Namespace of all tickets of the model.
@@ -106,6 +107,12 @@ impl Change {
         let kind = match (was, is) {
             (false, true) => Kind::Added,
             (true, true) => Kind::Modified,
+            // As it was when it was last in view, with the version of what took it out of it.
+            (true, false) if !self.deleted => {
+                let mut last = Ticket::clone(self.before.as_deref()?);
+                last.metadata.resource_version = Some(self.version.to_string());
+                return Some((Kind::Deleted, Arc::new(last)));
+            }
             (true, false) => Kind::Deleted,
             (false, false) => return None,
         };
@@ -204,7 +211,7 @@ impl Server {
         Ok(self.store(Some(before), ticket, at))
     }
 
-    /// PATCH of the metadata by somebody who has nothing to do with us.
+    /// PATCH of the metadata by somebody who has nothing to do with us. What changes nothing makes no version.
     pub fn annotate(
         &mut self,
         name: &str,
@@ -215,6 +222,9 @@ impl Server {
         let mut ticket = (*before).clone();
         let annotations = ticket.metadata.annotations.get_or_insert_default();
         annotations.insert("example.com/seen".to_owned(), value.to_owned());
+        if ticket.metadata == before.metadata {
+            return Ok(before);
+        }
         Ok(self.store(Some(before), ticket, at))
     }
 
@@ -240,8 +250,11 @@ impl Server {
         if before.status.as_ref() == Some(&status) {
             return Ok(before);
         }
-        let mut ticket = (*before).clone();
-        ticket.status = Some(status);
+        let ticket = Ticket {
+            metadata: before.metadata.clone(),
+            spec: before.spec.clone(),
+            status: Some(status),
+        };
         Ok(self.store(Some(before), ticket, at))
     }
 
@@ -358,6 +371,8 @@ impl Server {
     ) -> Arc<Ticket> {
         let version = self.next_version();
         ticket.metadata.resource_version = Some(version.to_string());
+        // As operators hold it.
+        slim(&mut ticket.metadata);
         let ticket = Arc::new(ticket);
         let name = ticket.metadata.name.clone().unwrap_or_default();
         self.tickets.insert(name, ticket.clone());
