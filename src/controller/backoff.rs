@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::Class;
 
@@ -29,6 +29,13 @@ pub fn jittered(class: Class, failures: u32, jitter: i32) -> SignedDuration {
     base.saturating_add(base.saturating_mul(jitter) / 1024)
 }
 
+/// When a rest ends that began at `now`: where something armed leaves before, it ends then.
+pub fn until(now: Timestamp, rest: SignedDuration, armed: Option<Timestamp>) -> Timestamp {
+    let until = now.saturating_add(rest).unwrap_or(Timestamp::MAX);
+    let ahead = armed.filter(|armed| *armed > now);
+    ahead.map_or(until, |armed| armed.min(until))
+}
+
 /// The class of a failure and how many of that class it makes in a row. A rest grows with its own kind only: after a
 /// long outage the first refusal of a server that has just started is the first, not the tenth.
 pub fn in_a_row(before: Option<(Class, u32)>, class: Class) -> (Class, u32) {
@@ -50,9 +57,25 @@ fn jitter() -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
+    use jiff::{SignedDuration, Timestamp};
 
-    use super::{Class, in_a_row, rest};
+    use super::{Class, in_a_row, rest, until};
+
+    #[test]
+    fn no_rest_outlasts_the_time_of_what_is_armed() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let rest = SignedDuration::from_secs(10);
+        for (armed, wanted) in [
+            (None, 110),
+            (Some(103), 103),
+            (Some(111), 110),
+            // It left with the look that failed.
+            (Some(100), 110),
+            (Some(50), 110),
+        ] {
+            assert_eq!(until(at(100), rest, armed.map(at)), at(wanted), "{armed:?}");
+        }
+    }
 
     #[test]
     fn each_failure_in_a_row_rests_longer_up_to_a_bound() {

@@ -40,7 +40,12 @@ pub enum Turn {
         later: SignedDuration,
     },
     /// Failed; look again after a rest.
-    Failed(Class),
+    Failed {
+        /// How long the rest is.
+        class: Class,
+        /// What leaves then needs no write: the rest ends there at the latest.
+        armed: Option<Timestamp>,
+    },
 }
 
 /// Looks at one object. The place is for computing; it is given back while waiting for the API server.
@@ -201,31 +206,35 @@ impl<L: Look> Loop<L> {
     /// Takes in what a look came to. `None` = it panicked.
     fn end(&mut self, key: Key, turn: Option<Turn>, now: Timestamp) {
         self.running -= 1;
-        let (outcome, class) = match turn {
+        let (outcome, class, armed) = match turn {
             Some(Turn::Rest { until, later }) => {
                 self.failures.remove(&key);
                 self.metrics.reconciled(L::KIND, Outcome::Done);
                 return self.schedule.finish(key, until, later);
             }
-            Some(Turn::Failed(Class::Conflict)) => (Outcome::Conflict, Class::Conflict),
-            Some(Turn::Failed(Class::Transient)) => (Outcome::Transient, Class::Transient),
-            Some(Turn::Failed(Class::Terminal)) => (Outcome::Terminal, Class::Terminal),
+            Some(Turn::Failed { class, armed }) => (outcome_of(class), class, armed),
             None => {
                 tracing::error!(
                     kind = ?L::KIND,
                     object = %key,
                     "a fault of the operator stopped its work on this object; it is tried again; please report the panic that is logged before this"
                 );
-                (Outcome::Panic, Class::Transient)
+                (Outcome::Panic, Class::Transient, None)
             }
         };
         self.metrics.reconciled(L::KIND, outcome);
         let row = backoff::in_a_row(self.failures.get(&key).copied(), class);
         self.failures.insert(key.clone(), row);
-        let until = now
-            .saturating_add(backoff::rest(row.0, row.1))
-            .unwrap_or(Timestamp::MAX);
+        let until = backoff::until(now, backoff::rest(row.0, row.1), armed);
         self.schedule.finish(key, Some(until), SignedDuration::ZERO);
+    }
+}
+
+fn outcome_of(class: Class) -> Outcome {
+    match class {
+        Class::Conflict => Outcome::Conflict,
+        Class::Transient => Outcome::Transient,
+        Class::Terminal => Outcome::Terminal,
     }
 }
 
@@ -273,7 +282,10 @@ mod tests {
                 .push(now);
             match &*key.name {
                 "panics" => panic!("as written in the script"),
-                "fails" => Turn::Failed(Class::Transient),
+                "fails" => Turn::Failed {
+                    class: Class::Transient,
+                    armed: None,
+                },
                 "hangs" => place.leave_for(std::future::pending()).await,
                 "timed" => Turn::Rest {
                     until: Some(now + SignedDuration::from_millis(30)),

@@ -230,7 +230,8 @@ impl PolicyDesk {
         } else {
             tracing::warn!(policy = %key, reason = error.reason(), %error, "a policy could not be handled; it is tried again");
         }
-        Turn::Failed(error.class())
+        let (class, armed) = (error.class(), None);
+        Turn::Failed { class, armed }
     }
 
     /// Asks the API server itself what a policy is.

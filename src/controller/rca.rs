@@ -268,7 +268,8 @@ impl RcaDesk {
         } else {
             tracing::warn!(rca = %key, reason = error.reason(), %error, "an RCA could not be handled; it is tried again");
         }
-        Turn::Failed(error.class())
+        let (class, armed) = (error.class(), None);
+        Turn::Failed { class, armed }
     }
 
     /// Asks the API server itself what an RCA is.

@@ -22,6 +22,7 @@ use super::view::{self, View};
 use super::world::KubeWorld;
 use crate::api::Ticket;
 use crate::clock::{Now, OperatorClock};
+use crate::domain::chain::timetable::armed;
 use crate::domain::decide::decide;
 use crate::domain::next::Next;
 use crate::domain::observed::{Observed, Settings};
@@ -119,7 +120,10 @@ impl TicketDesk {
                 tracing::warn!(ticket = %key, reason = error.reason(), %error, "a ticket could not be handled; it is tried again");
             }
         }
-        Turn::Failed(class)
+        let held = self.view.tickets.get(key);
+        let status = held.as_ref().and_then(|held| held.ticket.status.as_ref());
+        let armed = status.and_then(armed);
+        Turn::Failed { class, armed }
     }
 
     /// Checks by a live GET what a watch that has gone silent may have missed. An API server that does not answer

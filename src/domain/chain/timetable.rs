@@ -6,10 +6,24 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::steps;
-use crate::api::{Escalation, Severity, StepCondition, StepResult};
+use crate::api::{Escalation, EscalationState, Severity, StepCondition, StepResult, TicketStatus};
 use crate::domain::draft::after;
 use crate::domain::policy::{StepPlan, ValidPolicy};
 use crate::domain::telling::delivery::Standing;
+
+/// When the page that stands armed in a status leaves. It needs no write any more: whoever cannot write looks again then.
+pub fn armed(status: &TicketStatus) -> Option<Timestamp> {
+    let chain = status.escalation.as_ref()?;
+    match chain.state {
+        EscalationState::Running => chain.next_time.map(|time| time.0),
+        EscalationState::Pending
+        | EscalationState::Held
+        | EscalationState::Stopped
+        | EscalationState::Exhausted
+        | EscalationState::Blocked
+        | EscalationState::NotPaged => None,
+    }
+}
 
 /// The chain at a moment.
 #[derive(Clone, Copy)]

@@ -34,7 +34,7 @@ pub enum Ask {
         /// Over this one, under its version.
         seen: Arc<Ticket>,
         /// The whole status as it should be.
-        status: Box<TicketStatus>,
+        status: Arc<TicketStatus>,
     },
 }
 

@@ -3,6 +3,7 @@
 
 use std::future::pending;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,8 +21,9 @@ use crate::controller::ticket::CHECK_LIMIT as LIMIT;
 use crate::controller::versions::Origin;
 use crate::controller::view::{later, severity};
 use crate::controller::world::{COMMITS_MOST, settled};
+use crate::domain::chain::timetable::armed;
 use crate::domain::decide::decide;
-use crate::domain::next::{Next, StatusPatch, Waiting};
+use crate::domain::next::{Next, StatusPatch, Transition, Waiting};
 use crate::domain::observed::{Observed, Settings};
 use crate::domain::telling::delivery::{Delivery, OutboxView};
 
@@ -40,7 +42,12 @@ pub enum Turn {
         later: SignedDuration,
     },
     /// It failed.
-    Failed(Class),
+    Failed {
+        /// How.
+        class: Class,
+        /// When what stands armed leaves.
+        armed: Option<Timestamp>,
+    },
 }
 
 /// Who looks at what.
@@ -81,9 +88,20 @@ impl Desk {
                     Class::Conflict | Class::Terminal => self.read_live(CALL_LIMIT).await,
                     Class::Transient => false,
                 };
-                Turn::Failed(class)
+                let armed = self.armed();
+                Turn::Failed { class, armed }
             }
         }
+    }
+
+    fn armed(&self) -> Option<Timestamp> {
+        let inside = self.inside.borrow();
+        let held = inside
+            .processes
+            .get(self.sender.0)?
+            .tickets
+            .get(&self.key)?;
+        armed(held.ticket.status.as_ref()?)
     }
 
     fn rest(&self, rest: Rest, later: SignedDuration) -> Turn {
@@ -344,22 +362,29 @@ impl World for Desk {
         if self.inside.borrow().plant == Some(Plant::SendsBeforeArm) {
             self.send_before_arm(seen, &patch);
         }
+        let StatusPatch {
+            status,
+            transitions,
+        } = patch;
+        let status: Arc<TicketStatus> = Arc::from(status);
         if self.inside.borrow().plant == Some(Plant::OutboxForgets) {
-            self.forget_settled(seen, &patch.status);
+            self.forget_settled(seen, &status);
         }
-        let (over, status) = (seen.ticket.clone(), patch.status.clone());
-        let ask = Ask::Status { seen: over, status };
+        let ask = Ask::Status {
+            seen: seen.ticket.clone(),
+            status: status.clone(),
+        };
         let written = match self.ask(ask, CALL_LIMIT).await {
             Reply::Ticket(ticket) => ticket,
             Reply::Gone => return Err(Class::Terminal),
             Reply::Failed(class) => return Err(class),
         };
         let archived = {
-            self.forget_settled(seen, &patch.status);
+            self.forget_settled(seen, &status);
             let mut inside = self.inside.borrow_mut();
-            inside.tell(|| told(&self.key, process, &patch));
+            inside.tell(|| told(&self.key, process, &status, &transitions));
             inside.take(process, &written, Origin::Written);
-            patch.status.archived
+            status.archived
         };
         if archived {
             return Ok(Observed {
@@ -372,9 +397,9 @@ impl World for Desk {
 }
 
 /// A write as the story tells it.
-fn told(key: &Key, process: usize, patch: &StatusPatch) -> String {
-    let reasons: Vec<_> = patch.transitions.iter().map(|told| told.reason).collect();
-    let escalation = patch.status.escalation.as_ref();
+fn told(key: &Key, process: usize, status: &TicketStatus, transitions: &[Transition]) -> String {
+    let reasons: Vec<_> = transitions.iter().map(|told| told.reason).collect();
+    let escalation = status.escalation.as_ref();
     let next = escalation.and_then(|known| {
         let (step, at) = (
             known.next_step.as_deref()?,

@@ -83,8 +83,8 @@ pub fn run(plan: &Plan, plant: Option<Plant>, story: bool) -> Outcome {
 impl Run<'_> {
     fn begin(&mut self) {
         let mut inside = self.inside.borrow_mut();
-        for (number, text) in self.plan.policies.iter().enumerate() {
-            inside.store_policy(number, text);
+        for (number, agreement) in self.plan.policies.iter().enumerate() {
+            inside.store_policy(number, agreement);
         }
         for (number, event) in self.plan.events.iter().enumerate() {
             inside.comes(event.at, Coming::Planned(number));
@@ -252,20 +252,20 @@ impl Run<'_> {
         let Some(seer) = inside.processes.get_mut(sender.0) else {
             return;
         };
-        let class = match turn {
+        let (class, armed) = match turn {
             Turn::Rest { until, later } => {
                 seer.failures.remove(&key);
                 return seer.schedule.finish(key, *until, *later);
             }
-            Turn::Failed(class) => *class,
+            Turn::Failed { class, armed } => (*class, *armed),
         };
         let row = seer.failures.entry(key.clone()).or_default();
         *row += 1;
         let rest = backoff::jittered(class, *row, jitter);
-        let until = seer.clock.read_at(instant(now)).saturating_add(rest).ok();
+        let until = backoff::until(seer.clock.read_at(instant(now)), rest, armed);
         let forgets = plant == Some(Plant::ForgetsAfterFailure) && class == Class::Transient;
-        seer.schedule
-            .finish(key, until.filter(|_| !forgets), SignedDuration::ZERO);
+        let until = Some(until).filter(|_| !forgets);
+        seer.schedule.finish(key, until, SignedDuration::ZERO);
     }
 
     /// Whoever died is taken away, with all its looks.
@@ -280,21 +280,11 @@ impl Run<'_> {
                 inside.kill(number);
             }
         }
-        let lives: Vec<u32> = inside
-            .processes
-            .iter()
-            .map(|process| process.life)
-            .collect();
-        let leads: Vec<bool> = inside
-            .processes
-            .iter()
-            .map(|process| process.leads)
-            .collect();
-        drop(inside);
-        self.looks.retain(|_, look| {
-            let (process, life) = look.sender;
-            lives.get(process) == Some(&life) && leads.get(process) == Some(&true)
-        });
+        let goes_on = |look: &Look| {
+            let process = inside.processes.get(look.sender.0);
+            process.is_some_and(|process| process.life == look.sender.1 && process.leads)
+        };
+        self.looks.retain(|_, look| goes_on(look));
     }
 
     fn happens(&mut self, coming: Coming) {
