@@ -59,6 +59,18 @@ struct Inner {
 impl Tickets {
     /// Takes in a version of a ticket at a moment of the operator's clock (`now`) and of this machine's (`at`).
     pub fn put(&self, mut ticket: Ticket, origin: Origin, now: Timestamp, at: Instant) -> Change {
+        slim(&mut ticket.metadata);
+        self.put_slim(Arc::new(ticket), origin, now, at)
+    }
+
+    /// The same with one that is stripped already.
+    pub fn put_slim(
+        &self,
+        ticket: Arc<Ticket>,
+        origin: Origin,
+        now: Timestamp,
+        at: Instant,
+    ) -> Change {
         let key = Key::of(&ticket.metadata);
         let mut inner = self.inner.write();
         let before = inner.held.get(&key).cloned();
@@ -76,7 +88,6 @@ impl Tickets {
                 };
             }
         }
-        slim(&mut ticket.metadata);
         let same = before
             .as_ref()
             .filter(|before| before.ticket.metadata.uid == ticket.metadata.uid);
@@ -89,7 +100,6 @@ impl Tickets {
             version: version(&ticket.metadata),
             since: at,
         };
-        let ticket = Arc::new(ticket);
         let affected = inner.insert(
             key,
             before,

@@ -19,6 +19,20 @@ fn unfinished(status: &TicketStatus) -> usize {
         .count()
 }
 
+#[test]
+fn the_size_counts_what_the_api_server_escapes() {
+    for (text, size) in [
+        ("", 2),
+        ("plain", 7),
+        ("a<b>&", 7 + 15),
+        ("\"\n\u{1}", 2 + 2 + 2 + 6),
+        ("\u{2028}x\u{2029}", 2 + 7 + 6),
+        ("grüße 東", 2 + 11),
+    ] {
+        assert_eq!(written_size(&text), size, "{text:?}");
+    }
+}
+
 #[rstest]
 fn a_full_status_fits_in_every_script(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8)] alphabet: usize) {
     let (name, piece) = ALPHABETS[alphabet];

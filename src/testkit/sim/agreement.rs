@@ -1,6 +1,7 @@
 //! Random policies: steps, repeats, conditions, rows, calendars, ways and notices, written as people write them.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::moment::{MINUTE, Ms, SECOND};
 use super::plan::spell;
@@ -11,19 +12,35 @@ use crate::domain::policy::ValidPolicy;
 pub const STEPS: [&str; 4] = ["on-call", "second", "manager", "director"];
 const PEOPLE: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
-/// The policy in a text, if it is one without errors.
-pub fn read(text: &str) -> Option<ValidPolicy> {
-    ValidPolicy::check(serde_saphyr::from_str(text).ok()?)
-        .policy
-        .ok()
+/// A policy as people wrote it, and what was made of it.
+#[derive(Clone, Debug)]
+pub struct Agreement {
+    /// The text.
+    pub text: String,
+    /// The policy in it.
+    pub valid: Arc<ValidPolicy>,
 }
 
-/// A valid policy at random.
-pub fn any(rng: &mut fastrand::Rng, default: bool) -> String {
-    loop {
-        let text = write(rng, default);
-        if read(&text).is_some() {
-            return text;
+impl PartialEq for Agreement {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Agreement {
+    /// The policy in a text, if it is one without errors.
+    fn read(text: String) -> Option<Self> {
+        let checked = ValidPolicy::check(serde_saphyr::from_str(&text).ok()?);
+        let valid = Arc::new(checked.policy.ok()?);
+        Some(Self { text, valid })
+    }
+
+    /// A valid policy at random.
+    pub fn any(rng: &mut fastrand::Rng, default: bool) -> Self {
+        loop {
+            if let Some(agreement) = Self::read(write(rng, default)) {
+                return agreement;
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A plan from a seed: what people do, and what breaks meanwhile.
 
-use super::agreement::{self, STEPS};
+use super::agreement::{Agreement, STEPS};
 use super::moment::{HOUR, MINUTE, Ms, SECOND};
 use super::people::Edit;
 use super::plan::{Event, Opening, Plan, PolicyEdit, Trap, Trouble, What};
@@ -17,7 +17,7 @@ impl Plan {
         let rng = &mut rng;
         let count = 1 + rng.usize(0..2);
         let policies = (0..count)
-            .map(|number| agreement::any(rng, number == 0))
+            .map(|number| Agreement::any(rng, number == 0))
             .collect();
         let processes = if rng.u32(0..4) == 0 { 2 } else { 1 };
         let tickets = 1 + rng.usize(0..3);
@@ -235,7 +235,7 @@ fn knot_of_troubles(
 fn policy_edit(rng: &mut fastrand::Rng, count: usize) -> Event {
     let policy = rng.usize(0..count);
     let edit = match rng.u32(0..5) {
-        0 | 1 => PolicyEdit::Valid(agreement::any(rng, policy == 0)),
+        0 | 1 => PolicyEdit::Valid(Agreement::any(rng, policy == 0)),
         2 => PolicyEdit::Invalid,
         3 => PolicyEdit::Suspend(rng.i64(1..10) * 2 * MINUTE),
         _ => PolicyEdit::Delete,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agreement;
+use super::agreement::Agreement;
 use super::calls::Weather;
 use super::inside::{Coming, Inside};
 use super::ledger::Broken;
@@ -82,10 +82,7 @@ impl Inside {
     }
 
     /// Stores a policy and its first, or next, revision.
-    pub fn store_policy(&mut self, number: usize, text: &str) {
-        let Some(valid) = agreement::read(text) else {
-            return;
-        };
+    pub fn store_policy(&mut self, number: usize, agreement: &Agreement) {
         let mut index = (*self.policies).clone();
         let name = format!("policy-{number}");
         let key = (NAMESPACE.to_owned(), name.clone());
@@ -94,9 +91,10 @@ impl Inside {
             .get(&key)
             .map_or(1, |live| live.generation + 1);
         let revision = format!("{name}-{generation}");
-        index
-            .revisions
-            .insert((NAMESPACE.to_owned(), revision.clone()), Arc::new(valid));
+        index.revisions.insert(
+            (NAMESPACE.to_owned(), revision.clone()),
+            agreement.valid.clone(),
+        );
         let live = index.policies.entry(key).or_insert_with(|| LivePolicy {
             created: Some(at(-HOUR)),
             generation,
@@ -112,7 +110,7 @@ impl Inside {
     fn edit_policy(&mut self, number: usize, edit: &PolicyEdit) {
         let key = (NAMESPACE.to_owned(), format!("policy-{number}"));
         match edit {
-            PolicyEdit::Valid(text) => self.store_policy(number, text),
+            PolicyEdit::Valid(agreement) => self.store_policy(number, agreement),
             // No revision is made of it; tickets see nothing.
             PolicyEdit::Invalid => {}
             PolicyEdit::Suspend(span) => {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::agreement::Agreement;
 use super::moment::{MINUTE, Ms, SECOND, clock};
 use super::people::Edit;
 use super::receivers::Mood;
@@ -14,7 +15,7 @@ pub struct Plan {
     /// Where it came from; decides latencies too.
     pub seed: u64,
     /// The policies as people wrote them; the first is the default.
-    pub policies: Vec<String>,
+    pub policies: Vec<Agreement>,
     /// How many operators there are; the first leads.
     pub processes: usize,
     /// Statuses travel as JSON Patches.
@@ -83,7 +84,7 @@ pub struct Opening {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyEdit {
     /// Another valid content.
-    Valid(String),
+    Valid(Agreement),
     /// A content that no revision is made of.
     Invalid,
     /// Everything is held for so long.
@@ -325,7 +326,9 @@ impl fmt::Display for What {
             }
             Self::Person { ticket, edit } => write!(f, "ticket-{ticket}: {edit}"),
             Self::Policy { policy, edit } => match edit {
-                PolicyEdit::Valid(text) => write!(f, "policy-{policy} is edited to\n{text}"),
+                PolicyEdit::Valid(agreement) => {
+                    write!(f, "policy-{policy} is edited to\n{}", agreement.text)
+                }
                 PolicyEdit::Invalid => write!(f, "policy-{policy} is edited to something invalid"),
                 PolicyEdit::Suspend(span) => {
                     write!(f, "policy-{policy} is suspended for {}", spell(*span))

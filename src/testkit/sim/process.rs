@@ -177,7 +177,7 @@ impl Process {
             return (false, Follows::default());
         }
         let (machine, time) = self.clocks(now);
-        let change = self.tickets.put((**ticket).clone(), origin, time, machine);
+        let change = self.tickets.put_slim(ticket.clone(), origin, time, machine);
         let mut follows = Follows::default();
         if change.taken.is_some() {
             if tell_outbox {

@@ -234,7 +234,7 @@ impl Failure {
         )?;
         for (number, policy) in self.plan.policies.iter().enumerate() {
             writeln!(text, "\npolicy-{number}:")?;
-            for line in policy.lines() {
+            for line in policy.text.lines() {
                 writeln!(text, "  {line}")?;
             }
         }

@@ -191,16 +191,9 @@ fn nothing_vanished(
     if next.deleted || restored(outcome, ms_of(next.at)) {
         return;
     }
-    let records = |change: &Change| -> Vec<DeliveryRecord> {
-        change
-            .ticket
-            .status
-            .as_ref()
-            .map(|status| status.deliveries.clone())
-            .unwrap_or_default()
-    };
     let after = records(next);
-    let lost = records(change).into_iter().filter(is_open).find(|record| {
+    let mut open = records(change).iter().filter(|record| is_open(record));
+    let lost = open.find(|record| {
         !after.iter().any(|other| {
             other.id == record.id
                 || (other.step == record.step
@@ -215,12 +208,20 @@ fn nothing_vanished(
             words: format!(
                 "{}: {} for {} was {:?} in the status and is gone from it",
                 story.name,
-                lost.step.or(lost.kind).unwrap_or_default(),
+                lost.step
+                    .as_deref()
+                    .or(lost.kind.as_deref())
+                    .unwrap_or_default(),
                 lost.target,
                 lost.state
             ),
         });
     }
+}
+
+fn records(change: &Change) -> &[DeliveryRecord] {
+    let status = change.ticket.status.as_ref();
+    status.map_or(&[], |status| &status.deliveries)
 }
 
 /// What the record calls delivered was received; nothing is armed for ever.

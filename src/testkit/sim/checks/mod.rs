@@ -79,12 +79,12 @@ impl<'o> Story<'o> {
     pub fn all(outcome: &'o Outcome) -> Vec<Self> {
         let mut stories: Vec<Self> = Vec::new();
         for change in &outcome.server.history {
-            let uid = change.ticket.metadata.uid.clone().unwrap_or_default();
+            let uid = change.ticket.metadata.uid.as_deref().unwrap_or_default();
             match stories.iter_mut().find(|story| story.uid == uid) {
                 Some(story) => story.changes.push(change),
                 None => stories.push(Self {
                     name: change.ticket.metadata.name.clone().unwrap_or_default(),
-                    uid,
+                    uid: uid.to_owned(),
                     changes: vec![change],
                 }),
             }
