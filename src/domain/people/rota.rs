@@ -181,6 +181,9 @@ impl Rota {
     }
 
     /// Number of the shift that runs, 0 from `start` on; `None` before.
+    ///
+    /// The count by the wall clock is never too high: a shift begins at the first instant whose local time is its own or
+    /// later. It is too low where the clock was put back.
     fn turn_at(&self, at: Timestamp) -> Option<i64> {
         if at < self.begins(0)? || !self.shift.is_positive() {
             return None;
@@ -189,9 +192,6 @@ impl Rota {
         let mut turn = i64::try_from(passed.as_nanos().div_euclid(self.shift.as_nanos()))
             .ok()?
             .max(0);
-        while turn > 0 && self.begins(turn).is_some_and(|begin| begin > at) {
-            turn -= 1;
-        }
         while self.begins(turn + 1).is_some_and(|begin| begin <= at) {
             turn += 1;
         }
