@@ -122,6 +122,7 @@ pub struct Model {
     due: Vec<Flight>,
     dead: bool,
     first_seen: Timestamp,
+    at_once: (Timestamp, usize),
 }
 
 impl Model {
@@ -168,6 +169,7 @@ impl Model {
             due: Vec::new(),
             dead: false,
             first_seen: created,
+            at_once: (created, 0),
         };
         model.store_policy("gold-1", 1, valid);
         model
@@ -305,6 +307,14 @@ impl Model {
             self.outbox
                 .insert(flight.delivery.id, Progress::Cancelled { time: now });
         }
+    }
+
+    /// A decision that writes without end at one moment would never let the loop go.
+    fn comes_to_rest(&mut self) {
+        let (moment, writes) = self.at_once;
+        let writes = if moment == self.now { writes + 1 } else { 0 };
+        self.at_once = (self.now, writes);
+        assert!(writes < 200, "no rest at {}: {:?}", self.now, self.status());
     }
 
     fn bump(&mut self) {
@@ -475,6 +485,7 @@ impl World for Model {
         self.ticket.status = Some(self.as_stored(*patch.status));
         self.told.extend(patch.transitions);
         self.writes += 1;
+        self.comes_to_rest();
         self.bump();
         if self.crashes_here() {
             return Err(Crashed);
