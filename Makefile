@@ -2,6 +2,8 @@
 # One set of features everywhere, so that nothing is compiled twice.
 CARGO ?= cargo
 FLAGS := --locked --features testkit
+# The tool of `make mutants` is a package of its own.
+WEAVER := --quiet --locked --manifest-path tests/mutants/Cargo.toml --target-dir target/mutants/tool
 
 .DEFAULT_GOAL := help
 
@@ -26,8 +28,10 @@ build: ## Build the release binaries
 lint: ## Check format, lints and documentation; warnings fail
 	@echo "==> format"
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/mutants/Cargo.toml
 	@echo "==> lints"
 	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
+	$(CARGO) clippy $(WEAVER) --all-targets -- -D warnings
 	@echo "==> documentation"
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(FLAGS) --no-deps --lib
 
@@ -58,15 +62,15 @@ demo: controlplane ## See a ticket escalate, be answered and closed, on a real A
 bench: controlplane ## Measure the performance claims (benches/)
 	$(CARGO) bench $(FLAGS) --benches
 
-# Pinned here, installed into the user's cache at the first run; nothing else needs it.
+# cargo-mutants says what a mutant is. Pinned here, installed into the user's cache at the first run; nothing else needs it.
 MUTANTS := 27.1.0
-
 .PHONY: mutants
-mutants: ## Change the rules in every small way and see that a test notices (docs/mutants.md; SHARD=17/80 takes a part)
+mutants: ## Change the rules in every small way and see that a test notices (docs/mutants.md; FILE=src/domain/rota.rs or SHARD=17/80 takes a part)
 	@tool="$${XDG_CACHE_HOME:-$$HOME/.cache}/firebell/tools/cargo-mutants-$(MUTANTS)"; \
 	[ -x "$$tool/bin/cargo-mutants" ] || $(CARGO) install cargo-mutants --version $(MUTANTS) --locked --root "$$tool"; \
-	PATH="$$tool/bin:$$PATH" $(CARGO) mutants --copy-target=true --output target \
-		$(if $(SHARD),--shard $(SHARD) --sharding round-robin)
+	PATH="$$tool/bin:$$PATH"; export PATH; \
+	echo "==> does the tool find what it must?" && $(CARGO) test $(WEAVER) && \
+	$(CARGO) run $(WEAVER) -- $(if $(FILE),--file $(FILE)) $(if $(SHARD),--shard $(SHARD) --sharding round-robin)
 
 .PHONY: crds
 crds: ## Write crds/ and the chart's copy anew from the types in src/api
