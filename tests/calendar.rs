@@ -157,7 +157,7 @@ fn a_calendar_without_declared_hours_is_open_at_all_times() {
     let always = Calendar::always();
     let t = at("2026-01-05T09:00:00Z");
     let day = SignedDuration::from_hours(24);
-    assert!(always.is_open(t) && always.is_always());
+    assert!(always.is_open(t));
     assert_eq!(always.next_open(t), Some(t));
     assert_eq!(always.next_closed(t), None);
     assert_eq!(always.add_working(t, day), Some(t + day));
@@ -206,6 +206,19 @@ fn windows_that_touch_are_one_opening() {
     assert_eq!(
         calendar.next_closed(at("2026-01-05T09:00:00Z")),
         Some(at("2026-01-06T03:00:00Z"))
+    );
+}
+
+#[test]
+fn what_opens_for_days_on_end_closes_when_the_last_of_them_does() {
+    let windows = [
+        window(&ALL_DAYS[..6], time(0, 0, 0, 0), time(0, 0, 0, 0)),
+        window(&ALL_DAYS[6..], time(0, 0, 0, 0), time(12, 0, 0, 0)),
+    ];
+    let calendar = Calendar::new(TimeZone::UTC, &windows, []).unwrap();
+    assert_eq!(
+        calendar.next_closed(at("2026-01-05T09:00:00Z")),
+        Some(at("2026-01-11T12:00:00Z"))
     );
 }
 

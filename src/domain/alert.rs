@@ -228,6 +228,8 @@ mod tests {
             ..firing(Some(Severity::Low), None)
         };
         assert_eq!(asks(&lower, Some(&open)), Asks::Nothing);
+        let alone = written(asks(&firing(Some(Severity::Low), None), Some(&open)));
+        assert_eq!(alone.severity, Some(Severity::Low), "one alert's own does");
     }
 
     #[test]

@@ -173,11 +173,6 @@ impl Calendar {
         })
     }
 
-    /// Whether it is open at all times.
-    pub fn is_always(&self) -> bool {
-        self.hours.is_none()
-    }
-
     /// Whether it is open at `t`.
     pub fn is_open(&self, t: Timestamp) -> bool {
         self.hours

@@ -61,3 +61,31 @@ pub fn holds(conditions: &[Condition], type_: &str) -> bool {
     let mut found = conditions.iter().filter(|known| known.type_ == type_);
     found.any(|known| known.status == ConditionStatus::True)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::set;
+    use crate::api::Condition;
+
+    #[test]
+    fn the_time_of_a_condition_changes_with_its_status_alone() {
+        let at = |minute: i64| jiff::Timestamp::from_second(60 * minute).unwrap();
+        let mut conditions: Vec<Condition> = Vec::new();
+        let mut say = |minute, holds, reason, message| {
+            set(
+                &mut conditions,
+                Some(minute),
+                at(minute),
+                ("Held", holds, reason),
+                message,
+            );
+            let known = &conditions[0];
+            (known.last_transition_time.0, known.observed_generation)
+        };
+        assert_eq!(say(1, true, "Hold", "until 10:00"), (at(1), Some(1)));
+        assert_eq!(say(2, true, "Hold", "until 10:00"), (at(1), Some(1)));
+        assert_eq!(say(3, true, "Hold", "until 11:00"), (at(1), Some(3)));
+        assert_eq!(say(4, true, "Downtime", "until 11:00"), (at(1), Some(4)));
+        assert_eq!(say(5, false, "Downtime", "until 11:00"), (at(5), Some(5)));
+    }
+}

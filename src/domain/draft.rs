@@ -394,3 +394,102 @@ fn answer(mut draft: Draft<'_>) -> Next {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::api::{DeliveryRecord, DeliveryState, Ticket, TicketSpec};
+    use crate::domain::observed::Others;
+    use crate::domain::telling::delivery::OutboxView;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn seen() -> Observed {
+        Observed {
+            ticket: Arc::new(Ticket::new("a", TicketSpec::default())),
+            policies: Arc::default(),
+            outbox: OutboxView::default(),
+            others: Others::default(),
+            first_seen: at(0),
+            remembered: None,
+        }
+    }
+
+    #[test]
+    fn of_several_reasons_to_start_again_the_latest_counts_and_of_deadlines_the_earliest() {
+        let (seen, settings) = (seen(), Settings::default());
+        let mut draft = Draft::new(&seen, &settings, at(100));
+        draft.start_again(StartReason::Reopened, at(50));
+        draft.start_again(StartReason::SeverityRaised, at(40));
+        let restart = draft.restart.map(|restart| (restart.reason, restart.base));
+        assert_eq!(restart, Some((StartReason::Reopened, at(50))));
+        draft.start_again(StartReason::SeverityRaised, at(50));
+        let restart = draft.restart.map(|restart| restart.reason);
+        assert_eq!(restart, Some(StartReason::SeverityRaised), "said last");
+
+        draft.wake(at(200), Waiting::Deadline);
+        draft.wake(at(300), Waiting::NextPage);
+        draft.wake(at(200), Waiting::HoldEnd);
+        assert_eq!(draft.deadline, Some((at(200), Waiting::Deadline)));
+        draft.wake(at(150), Waiting::NextPage);
+        assert_eq!(draft.deadline, Some((at(150), Waiting::NextPage)));
+    }
+
+    #[test]
+    fn what_is_told_names_whoever_did_it_once() {
+        let (seen, settings) = (seen(), Settings::default());
+        let mut draft = Draft::new(&seen, &settings, at(100));
+        for (actor, message) in [
+            (Some("bob"), "Resolved"),
+            (Some("bob"), "Resolved by bob"),
+            (None, "Resolved"),
+        ] {
+            draft.tell(Tell {
+                reason: "Resolved",
+                warning: false,
+                at: at(100),
+                actor,
+                message,
+            });
+        }
+        let notes = draft.transitions.iter().map(|told| told.note.as_str());
+        let notes: Vec<&str> = notes.collect();
+        assert_eq!(notes, ["Resolved (by bob)", "Resolved by bob", "Resolved"]);
+    }
+
+    #[test]
+    fn a_deadline_is_the_first_whole_millisecond_that_is_not_before_its_moment() {
+        for (nanoseconds, millis) in [(0, 7000), (1, 7001), (999_999, 7001), (1_000_000, 7001)] {
+            let moment = at(7) + SignedDuration::from_nanos(nanoseconds);
+            let wanted = Timestamp::from_millisecond(millis).unwrap();
+            assert_eq!(whole_after(moment), wanted);
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_has_no_room_in_the_status_any_more_is_told_of() {
+        let (seen, settings) = (seen(), Settings::default());
+        let mut draft = Draft::new(&seen, &settings, at(100));
+        let sending = |number: usize| DeliveryRecord {
+            id: number.to_string(),
+            round: 2,
+            step: Some("on-call".to_owned()),
+            target: format!("contact/{number}"),
+            state: DeliveryState::Sending,
+            ..DeliveryRecord::default()
+        };
+        draft.status.deliveries = (0..65).map(sending).collect();
+        make_fit(&mut draft);
+        assert_eq!(draft.status.deliveries.len(), 64);
+        let [told] = &draft.transitions[..] else {
+            panic!("{:?}", draft.transitions)
+        };
+        assert_eq!((told.reason, told.warning), ("DeliveryUnknown", true));
+        let wanted = "Whether \"on-call\" of round 2 reached contact/0 is no longer followed";
+        assert!(told.note.starts_with(wanted), "{}", told.note);
+    }
+}

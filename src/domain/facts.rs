@@ -306,3 +306,23 @@ fn owners<'a>(ticket: &'a Ticket, field: &'a str) -> impl Iterator<Item = (Times
                 .then(|| entry.time.as_ref().map(|time| (time.0, blocks == 1)))?
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Phase, TicketStatus};
+
+    #[test]
+    fn a_block_counts_as_there_from_the_creation_only_at_the_first_look() {
+        let created: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let mut ticket = Ticket::default();
+        ticket.metadata.generation = Some(1);
+        let there = |ticket: &Ticket| dated(ticket, Block::Triage, created).at_creation;
+        assert!(there(&ticket));
+        ticket.status = Some(TicketStatus {
+            phase: Some(Phase::Submitted),
+            ..TicketStatus::default()
+        });
+        assert!(!there(&ticket));
+    }
+}

@@ -1,7 +1,12 @@
 //! The auditor's question, asked of what is written: nothing is found in a run without faults, and what is planted is.
 
+use std::sync::Arc;
+
+use firebell::api::{DeliveryState, Time};
 use firebell::domain::audit::{Finding, look};
-use firebell::domain::observed::Settings;
+use firebell::domain::next::Waiting;
+use firebell::domain::observed::{Remembered, Settings};
+use firebell::domain::telling::delivery::{DeliveryId, Progress};
 use firebell::testkit::model::Model;
 use jiff::SignedDuration;
 
@@ -53,4 +58,45 @@ fn a_fact_that_nobody_has_acted_on_is_undone() {
     });
     model.ticket = ticket;
     assert_eq!(found(&model), Finding::Undone);
+}
+
+/// The example at 10:03, whose first page has been on its way since then.
+fn being_sent(since: &str) -> Model {
+    let mut model = example();
+    model.run_until(at("10:03"));
+    let status = model.ticket.status.as_mut().unwrap();
+    let mut sent = status.deliveries.iter_mut();
+    let sent = sent.find(|known| known.state == DeliveryState::Delivered);
+    let sent = sent.unwrap();
+    sent.state = DeliveryState::Sending;
+    sent.time = Time(at(since));
+    model
+}
+
+#[test]
+fn what_is_written_as_being_sent_is_waited_for_for_five_minutes_and_is_then_undone() {
+    let mut model = being_sent("09:58:30");
+    model.now = at("10:03:29");
+    assert_eq!(found(&model), Finding::Waits);
+    model.now = at("10:03:30");
+    assert_eq!(found(&model), Finding::Undone);
+}
+
+#[test]
+fn what_only_this_process_knows_excuses_nothing() {
+    let settings = Settings::default();
+    let model = being_sent("09:58:30");
+    let mut seen = model.observe();
+    for known in &model.status().deliveries {
+        let since = at("10:03");
+        let on_its_way = Progress::InFlight { since, attempts: 1 };
+        let id = DeliveryId::from_stored(&known.id);
+        seen.outbox.insert(id, on_its_way);
+    }
+    assert_eq!(look(&seen, &settings, at("10:03:30")), Finding::Undone);
+
+    let mut seen = example().observe();
+    let answer = (Some(at("11:00")), Waiting::Deadline);
+    seen.remembered = Remembered::of(&seen, &settings, at("10:00"), answer).map(Arc::new);
+    assert_eq!(look(&seen, &settings, at("10:00")), Finding::Undone);
 }

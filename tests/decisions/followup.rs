@@ -8,7 +8,7 @@ use firebell::domain::next::Transition;
 use firebell::domain::observed::{Parent, RcaFacts};
 use firebell::testkit::model::Model;
 
-use crate::world::{EXAMPLE, at, close, hold, resolve, standing, with_policy};
+use crate::world::{EXAMPLE, acknowledge, at, close, hold, resolve, standing, with_policy};
 
 const BLOCKED: &str = "ClosureBlocked";
 
@@ -112,6 +112,37 @@ fn the_time_that_a_hold_takes_does_not_make_a_resolution_long() {
     hold(&mut model, "10:30", "vendor", reason, Some("11:30"));
     resolve(&mut model, "11:45");
     model.run_until(at("12:00"));
+    assert_eq!(required(&model), None);
+}
+
+#[test]
+fn what_is_reached_at_the_very_end_of_its_time_requires_nothing() {
+    let mut breach = with("rca: {onBreach: true}\n");
+    acknowledge(&mut breach, "10:15");
+    let mut long = with("rca: {resolutionLongerThan: 1h}\n");
+    resolve(&mut long, "11:00");
+    for model in [&mut breach, &mut long] {
+        model.run_until(at("11:10"));
+        assert_eq!(required(model), None);
+    }
+}
+
+#[test]
+fn an_operator_that_comes_late_requires_it_from_the_submission_on() {
+    let mut model = with("rca: {severities: [High]}\n");
+    model.down_until(at("10:05"));
+    model.run_until(at("10:06"));
+    assert_eq!(required(&model), Some(reason("severity High", "10:00:00")));
+}
+
+#[test]
+fn a_closed_ticket_is_asked_for_nothing_more() {
+    let mut model = with("rca: {severities: [Critical]}\n");
+    close(&mut model, "10:02", ClosureReason::Cancelled);
+    model.edit_at(at("10:05"), "severity", |spec| {
+        spec.severity = Some(Severity::Critical);
+    });
+    model.run_until(at("10:06"));
     assert_eq!(required(&model), None);
 }
 
@@ -331,6 +362,11 @@ fn a_ticket_that_needs_a_runbook_is_closed_only_once_it_is_done_or_not_needed() 
         knowledge(&mut model, "10:09", KnowledgeKind::Runbook, settled);
         model.run_until(at("10:10"));
         assert_eq!(model.status().phase, Some(Phase::Closed));
+        assert_eq!(
+            model.status().close_time.unwrap().0,
+            at("10:09"),
+            "when the gate was passed"
+        );
     }
 }
 
@@ -355,6 +391,22 @@ fn what_the_rca_has_written_down_counts_and_what_it_still_has_to_holds_back() {
     }
     model.run_until(at("10:04"));
     assert_eq!(model.status().phase, Some(Phase::Closed));
+}
+
+#[test]
+fn knowledge_that_nobody_asked_for_does_not_delay_the_closure_beside_which_it_is_seen() {
+    let mut model = with("");
+    close(&mut model, "10:03", ClosureReason::Cancelled);
+    knowledge(
+        &mut model,
+        "10:06",
+        KnowledgeKind::Runbook,
+        KnowledgeState::Done,
+    );
+    model.run_until(at("10:01"));
+    model.down_until(at("10:10"));
+    model.run_until(at("10:11"));
+    assert_eq!(model.status().close_time.unwrap().0, at("10:03"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::api::StepResult;
+use crate::api::{Duty, RelatedTicket, StepResult};
 use crate::domain::conditions;
 use crate::testkit::extremes::{ALPHABETS, full_status, text};
 
@@ -249,6 +249,169 @@ fn a_condition_that_was_shortened_is_not_written_anew_with_the_same_words() {
         &known.message,
     );
     assert_eq!(status.conditions, before);
+}
+
+/// Makes a status too large by so many bytes, with a name that nothing shortens.
+fn too_large_by(mut status: TicketStatus, bytes: usize) -> TicketStatus {
+    status.policy.get_or_insert_default().name.clear();
+    let missing = BUDGET + bytes - written_size(&status);
+    status.policy.get_or_insert_default().name = "x".repeat(missing);
+    status
+}
+
+fn told_of_the_past() -> DeliveryRecord {
+    DeliveryRecord {
+        state: DeliveryState::Delivered,
+        kind: Some("Resolved".to_owned()),
+        ..DeliveryRecord::default()
+    }
+}
+
+fn entry(kind: &str) -> TimelineEntry {
+    TimelineEntry {
+        kind: kind.to_owned(),
+        ..TimelineEntry::default()
+    }
+}
+
+fn condition() -> crate::api::Condition {
+    crate::api::Condition {
+        message: "Long words. ".repeat(30),
+        ..full_status("x").conditions[0].clone()
+    }
+}
+
+#[test]
+fn of_every_list_as_much_goes_as_room_is_needed_and_no_more() {
+    let lists = TicketStatus {
+        deliveries: vec![told_of_the_past(); 3],
+        timeline: vec![entry("Note"); 3],
+        duties: vec![Duty::default(); 3],
+        related: vec![RelatedTicket::default(); 3],
+        ..TicketStatus::default()
+    };
+    let (deliveries, timeline) = (lists.deliveries.clone(), lists.timeline.clone());
+    let (duties, related) = (lists.duties.clone(), lists.related.clone());
+    let none = TicketStatus::default;
+    for (status, one) in [
+        (
+            TicketStatus {
+                deliveries,
+                ..none()
+            },
+            written_size(&lists.deliveries[0]),
+        ),
+        (
+            TicketStatus { timeline, ..none() },
+            written_size(&lists.timeline[0]),
+        ),
+        (
+            TicketStatus { duties, ..none() },
+            written_size(&lists.duties[0]),
+        ),
+        (
+            TicketStatus { related, ..none() },
+            written_size(&lists.related[0]),
+        ),
+    ] {
+        let left = |over: usize| {
+            let mut status = too_large_by(status.clone(), over);
+            let _ = fit(&mut status);
+            let lists = [status.deliveries.len(), status.timeline.len()];
+            lists.iter().sum::<usize>() + status.duties.len() + status.related.len()
+        };
+        let with_its_comma = one + 1;
+        assert_eq!(left(with_its_comma), 2, "{status:?}");
+        assert_eq!(left(with_its_comma + 1), 1, "{status:?}");
+    }
+}
+
+#[test]
+fn what_is_worth_more_stays_whole_where_less_is_enough() {
+    let related = RelatedTicket {
+        runbook: Some("https://runbooks.example.com/checkout".to_owned()),
+        ..RelatedTicket::default()
+    };
+    let full = TicketStatus {
+        deliveries: vec![told_of_the_past()],
+        conditions: vec![condition(); 2],
+        related: vec![related; 2],
+        duties: vec![Duty::default(); 2],
+        ..TicketStatus::default()
+    };
+    let mut status = too_large_by(full, 1);
+    let mut wanted = status.clone();
+    wanted.deliveries.clear();
+    assert_eq!(fit(&mut status), []);
+    assert_eq!(status, wanted);
+    // Then texts of conditions, one by one, then runbooks.
+    let mut status = too_large_by(status, 1);
+    let _ = fit(&mut status);
+    wanted.policy.clone_from(&status.policy);
+    wanted.conditions[0].message = timeline::cut(&wanted.conditions[0].message, 120);
+    assert_eq!(status, wanted);
+    status.conditions.clear();
+    let mut status = too_large_by(status, 1);
+    let _ = fit(&mut status);
+    let runbooks = status.related.iter().map(|known| known.runbook.is_some());
+    assert_eq!(runbooks.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn the_ten_newest_entries_outlive_who_was_paged_and_stages_outlive_other_entries() {
+    let paged = DeliveryRecord {
+        state: DeliveryState::Delivered,
+        round: 1,
+        step: Some("on-call".to_owned()),
+        ..DeliveryRecord::default()
+    };
+    let mut status = TicketStatus {
+        escalation: Some(Escalation {
+            round: 1,
+            ..Escalation::default()
+        }),
+        deliveries: vec![paged],
+        timeline: vec![entry("Note"); 10],
+        ..TicketStatus::default()
+    };
+    status = too_large_by(status, 1);
+    let _ = fit(&mut status);
+    assert_eq!((status.deliveries.len(), status.timeline.len()), (0, 10));
+
+    status.timeline = vec![entry("Acknowledged"), entry("Note")];
+    status = too_large_by(status, 1);
+    let _ = fit(&mut status);
+    assert_eq!(status.timeline, [entry("Acknowledged")]);
+}
+
+#[rstest]
+#[case::under_way(DeliveryState::Sending, None, 1, "on-call", Worth::Unfinished)]
+#[case::a_notice(DeliveryState::Delivered, Some("Resolved"), 2, "manager", Worth::Past)]
+#[case::of_an_earlier_round(DeliveryState::Failed, None, 1, "manager", Worth::Past)]
+#[case::reached(DeliveryState::Delivered, None, 2, "manager", Worth::Reached)]
+#[case::not_reached(DeliveryState::Failed, None, 2, "manager", Worth::Missed)]
+#[case::reached_before(DeliveryState::Delivered, None, 2, "on-call", Worth::Paged)]
+#[case::not_reached_before(DeliveryState::Unknown, None, 2, "on-call", Worth::Paged)]
+fn a_delivery_is_worth_what_it_still_tells(
+    #[case] state: DeliveryState,
+    #[case] kind: Option<&str>,
+    #[case] round: i64,
+    #[case] step: &str,
+    #[case] wanted: Worth,
+) {
+    let mut escalation = busy().escalation.unwrap();
+    escalation.round = 2;
+    let newest = escalation.steps.last_mut().unwrap();
+    newest.name = "manager".to_owned();
+    newest.result = StepResult::Fired;
+    let known = DeliveryRecord {
+        state,
+        kind: kind.map(str::to_owned),
+        round,
+        step: Some(step.to_owned()),
+        ..DeliveryRecord::default()
+    };
+    assert_eq!(worth_of(&known, Some(&escalation)), wanted);
 }
 
 /// Any text, mixed of all scripts.

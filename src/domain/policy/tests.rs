@@ -116,7 +116,7 @@ fn a_missing_level_takes_the_row_of_the_default_severity_and_without_it_pages_wi
         ),
         (Paging::Page, None, None)
     );
-    assert!(row.calendar.is_always());
+    assert_eq!(row.calendar, Calendar::always());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_compiled_policy_says_what_the_spec_says() {
         (step.index, step.repeat),
         (0, Some((SignedDuration::from_mins(5), 2)))
     );
-    assert!(step.calendar.is_always());
+    assert_eq!(step.calendar, Calendar::always());
     assert_eq!(
         Some(&policy.step_at(2).unwrap().calendar),
         policy.calendar("business")

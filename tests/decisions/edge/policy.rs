@@ -1,7 +1,7 @@
 //! api.md section 5, row "Policy edited, deleted, invalid".
 
 use super::{condition, escalation, is_true, told};
-use crate::world::{EXAMPLE, at, example, pages};
+use crate::world::{EXAMPLE, at, example, pages, with_policy};
 use firebell::api::{EscalationState, PinRule, PolicyRef};
 use firebell::domain::policy::ValidPolicy;
 use firebell::domain::selection::{LivePolicy, PolicyIndex};
@@ -54,6 +54,11 @@ fn repinned(clock: &str, text: &str) -> Model {
 fn a_ticket_without_any_policy_is_blocked_and_runs_as_soon_as_one_appears() {
     let mut model = example();
     let index = std::mem::replace(&mut model.policies, Arc::new(PolicyIndex::default()));
+    let missing = |model: &Model| model.told.iter().any(|told| told.reason == "PolicyMissing");
+    model.run_until(at("10:00:01"));
+    assert!(!missing(&model), "policies may come in a moment");
+    model.run_until(at("10:00:02"));
+    assert!(missing(&model));
     model.run_until(at("10:05"));
     let status = model.status();
     assert_eq!(status.escalation.unwrap().state, EscalationState::Blocked);
@@ -202,8 +207,16 @@ fn a_fallback_moves_once_to_a_better_match_within_a_minute_and_before_the_second
         1,
         "the step that fired is not fired again"
     );
-    let late = with_better_at("10:01:01");
-    assert_eq!(late.status().policy.unwrap().name, "gold");
+    for late in ["10:01", "10:01:01"] {
+        let late = with_better_at(late);
+        assert_eq!(late.status().policy.unwrap().name, "gold");
+    }
+    let mut second = with_policy(&EXAMPLE.replace("after: 15m", "after: 20s"));
+    second.ticket.spec.service = Some("checkout".into());
+    second.run_until(at("10:00:30"));
+    add_policy(&mut second, "silver", &better("checkout"));
+    second.run_until(at("10:00:31"));
+    assert_eq!(second.status().policy.unwrap().name, "gold");
     let mut again = with_better_at("10:00:30");
     add_policy(
         &mut again,
@@ -212,6 +225,27 @@ fn a_fallback_moves_once_to_a_better_match_within_a_minute_and_before_the_second
     );
     again.run_until(at("10:00:40"));
     assert_eq!(again.status().policy.unwrap().name, "silver");
+}
+
+#[test]
+fn neither_another_default_nor_its_own_edited_policy_is_a_better_match() {
+    let mut other = example();
+    other.run_until(at("10:00:10"));
+    add_policy(&mut other, "bronze", EXAMPLE);
+    let mut index = (*other.policies).clone();
+    let known = index.policies.iter_mut();
+    for ((_, name), policy) in known {
+        policy.created = Some(at(if name == "bronze" { "09:00" } else { "10:00" }));
+    }
+    other.policies = Arc::new(index);
+    let mut edited = example();
+    edited.ticket.spec.service = Some("checkout".into());
+    edited.run_until(at("10:00:10"));
+    edited.store_policy("gold-2", 2, valid(&better("checkout")));
+    for model in [&mut other, &mut edited] {
+        model.run_until(at("10:00:20"));
+        assert_eq!(model.status().policy.unwrap().revision, "gold-1");
+    }
 }
 
 #[test]
