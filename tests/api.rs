@@ -8,6 +8,8 @@
 mod changes;
 #[path = "api/full_policy.rs"]
 mod full_policy;
+#[path = "api/lint.rs"]
+mod lint;
 #[path = "api/policy_rows.rs"]
 mod policy_rows;
 #[path = "api/rca_rows.rs"]

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::remains;
 use super::schema::Schema;
 use super::source::{Node, Place, Source, is_ours, read};
 use super::{Failure, Files, Output, Said};
@@ -240,12 +241,18 @@ impl Desk<'_> {
                 self.add(Weight::Error, "Malformed", "spec", error.to_string());
             }
             // The refusals say it with its place.
-            Err(_) => {}
+            Err(_) => {
+                for finding in remains::unknown_names(spec, &refusals) {
+                    let code = finding.code.as_str();
+                    self.add(Weight::Error, code, &finding.path, finding.message);
+                }
+            }
         }
-        // What a check of ours says of a field it says better.
+        // What a check of ours refuses of a field it says better.
         let said: Vec<String> = self
             .found
             .iter()
+            .filter(|found| found.level == Weight::Error)
             .filter_map(|found| found.path.clone())
             .collect();
         for refusal in refusals {

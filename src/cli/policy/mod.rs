@@ -5,6 +5,7 @@ mod diff;
 mod lint;
 mod moments;
 mod picture;
+mod remains;
 mod render;
 mod rules;
 mod schema;

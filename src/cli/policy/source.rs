@@ -245,12 +245,60 @@ impl Source {
                 let message = message.lines().next().unwrap_or_default().to_owned();
                 Broken { place, message }
             })?;
+        let lines: Vec<&str> = self.text.lines().collect();
         Ok(documents
             .into_iter()
             .map(Node::of)
+            .map(|node| read_as_kubectl_does(node, &lines))
             .flat_map(taken_apart)
             .collect())
     }
+}
+
+/// `kubectl` reads YAML 1.1, where `yes`, `on` and their like are true or false unless they stand in quotes.
+fn read_as_kubectl_does(node: Node, lines: &[&str]) -> Node {
+    let content = match node.content {
+        Content::Text(text) => match old_flag(&text) {
+            Some(flag) if stands_plain(&text, node.place, lines) => Content::Bool(flag),
+            Some(_) | None => Content::Text(text),
+        },
+        Content::List(entries) => {
+            let entries = entries.into_iter();
+            Content::List(
+                entries
+                    .map(|entry| read_as_kubectl_does(entry, lines))
+                    .collect(),
+            )
+        }
+        Content::Map(fields) => {
+            let fields = fields.into_iter();
+            let read = |(name, place, field)| (name, place, read_as_kubectl_does(field, lines));
+            Content::Map(fields.map(read).collect())
+        }
+        other @ (Content::Null | Content::Bool(_) | Content::Number(_)) => other,
+    };
+    Node { content, ..node }
+}
+
+fn old_flag(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a text stands at a place as it is, without quotes.
+fn stands_plain(text: &str, place: Place, lines: &[&str]) -> bool {
+    let before = |number: u64| {
+        usize::try_from(number)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1)
+    };
+    let line = lines.get(before(place.line)).copied().unwrap_or_default();
+    let mut here = line.char_indices().map(|(at, _)| at);
+    let here = here.nth(before(place.column));
+    here.is_some_and(|at| line[at..].starts_with(text))
 }
 
 /// The items of a list as `kubectl get -o yaml` prints it, else the object itself.
@@ -378,6 +426,16 @@ mod tests {
             .map(|node| (node.text("kind").unwrap(), node.place_of("kind").line))
             .collect();
         assert_eq!(found, [("A", 2), ("B", 8), ("C", 9)]);
+    }
+
+    #[test]
+    fn the_old_words_for_true_and_false_are_read_as_kubectl_reads_them() {
+        let text = "ä: yes\nb: \"yes\"\nc: [Off, 'off', yesterday]\nd: {e: on}\nf: |\n  yes\n";
+        let objects = source(text).objects().unwrap();
+        let read = serde_json::json!({
+            "ä": true, "b": "yes", "c": [false, "off", "yesterday"], "d": {"e": true}, "f": "yes\n",
+        });
+        assert_eq!(objects[0].value(), read);
     }
 
     #[test]

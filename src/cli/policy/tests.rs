@@ -233,3 +233,44 @@ fn a_folder_of_policies_is_checked_in_seconds_even_unoptimised() {
     let took = start.elapsed();
     assert!(took.as_secs() < 30, "took {took:?}");
 }
+
+#[test]
+fn a_refused_field_does_not_hide_a_name_that_leads_nowhere_and_invents_none() {
+    let report = report(&policy(
+        "priority: high
+contacts: [{name: alice}, {name: bob, timeZone: 5}]
+connectors: [{name: sms, type: Telegram}]
+steps:
+- {name: one, after: soon, notify: [{contact: alice}, {contact: [a]}, {contact: nobody}]}
+- {after: 5m, notify: [{contact: none}]}
+- {name: three, notify: [{contact: bob}, {connector: sms}, {connector: chat}]}",
+    ));
+    let found = report.findings.iter();
+    let mut unknown: Vec<(&str, &str)> = found
+        .filter(|found| found.code.starts_with("Unknown") && found.code != "UnknownWord")
+        .map(|found| (found.code.as_str(), found.path.as_deref().unwrap()))
+        .collect();
+    unknown.sort_unstable();
+    assert_eq!(
+        unknown,
+        [
+            ("UnknownConnector", "spec.steps[2].notify[2].connector"),
+            ("UnknownContact", "spec.steps[0].notify[2].contact"),
+        ]
+    );
+    let refused: Vec<&str> = report
+        .findings
+        .iter()
+        .filter_map(|found| found.path.as_deref())
+        .collect();
+    for path in [
+        "spec.priority",
+        "spec.contacts[1].timeZone",
+        "spec.connectors[0].type",
+        "spec.steps[0].after",
+        "spec.steps[0].notify[1].contact",
+        "spec.steps[1].name",
+    ] {
+        assert!(refused.contains(&path), "{path}: {refused:?}");
+    }
+}
