@@ -31,6 +31,8 @@ pub enum Kind {
     RCA,
     /// Stored revisions of policies.
     ControllerRevision,
+    /// Documents that the operator keeps.
+    ConfigMap,
     /// Events that tell of tickets and policies.
     Event,
 }
@@ -43,6 +45,7 @@ impl Kind {
             Self::EscalationPolicy => "EscalationPolicy",
             Self::RCA => "RCA",
             Self::ControllerRevision => "ControllerRevision",
+            Self::ConfigMap => "ConfigMap",
             Self::Event => "Event",
         }
     }

@@ -16,6 +16,8 @@ mod collection;
 mod document;
 #[path = "scenarios/faults.rs"]
 mod faults;
+#[path = "scenarios/followup.rs"]
+mod followup;
 #[path = "scenarios/holds.rs"]
 mod holds;
 #[path = "scenarios/lifecycle.rs"]

@@ -90,7 +90,7 @@ pub mod condition_type {
     pub const DEFAULT_CONFLICT: &str = "DefaultConflict";
     /// Policy: all its tickets are held.
     pub const SUSPENDED: &str = "Suspended";
-    /// Policy: its support document stands whole in a ConfigMap.
+    /// Policy and RCA: its document stands whole in a ConfigMap.
     pub const DOCUMENT_KEPT: &str = "DocumentKept";
     /// RCA: nothing is missing.
     pub const COMPLETE: &str = "Complete";

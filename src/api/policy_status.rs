@@ -64,11 +64,11 @@ pub struct OpenItem {
     pub message: String,
 }
 
-/// Where the support document stands.
+/// Where a document stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DocumentRef {
-    /// Name of the ConfigMap in the policy's namespace.
+    /// Name of the ConfigMap in the same namespace.
     #[schemars(transform = schema::told(253))]
     pub config_map: String,
 }

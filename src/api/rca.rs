@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
+use super::policy_status::DocumentRef;
 use super::schema;
 use super::ticket::{Audience, KnowledgeItem};
 use super::ticket_progress::DeliveryState;
@@ -367,6 +368,9 @@ pub struct RcaStatus {
     /// The policy whose rules and people count, as the first of its tickets was last pinned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<RcaPolicyPin>,
+    /// Where the RCA stands as a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentRef>,
     /// What owners were reminded of and is still overdue, at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), transform = schema::atomic)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::core::{DeserializeGuard, NamespaceResourceScope, Resource};
 use kube::{Api, Client};
@@ -36,7 +37,10 @@ use crate::controller::past::PastReader;
 use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::rca::RcaDesk;
 use crate::controller::retention::Retention;
-use crate::controller::sinks::{PolicySink, RcaSink, RevisionSink, Shared, TicketSink};
+use crate::controller::shelf::{self, Shelf};
+use crate::controller::sinks::{
+    DocumentSink, PolicySink, RcaSink, RevisionSink, Shared, TicketSink,
+};
 use crate::controller::streams::{Selection, Sink, follow};
 use crate::controller::ticket::TicketDesk;
 use crate::controller::unanswered::Unanswered;
@@ -79,6 +83,7 @@ pub struct Operator {
     retention: (Retention, Duration),
     collection: Collection,
     heartbeat: Heartbeat,
+    shelf: Arc<Shelf>,
 }
 
 /// The far ends of the operator's queues.
@@ -123,7 +128,6 @@ impl Operator {
             base.clock.clone(),
             base.metrics.clone(),
         ));
-        let retention = retention(args, &base, &view);
         let collection = collection(args, &base, &view);
         let tally = Tally::default();
         let writer = StatusWriter {
@@ -132,8 +136,19 @@ impl Operator {
             metrics: base.metrics.clone(),
         };
         let tickets = ticket_desk(args, &base, &view, &outbox, &writer, &events);
-        let rcas = rca_desk(&base, &view, &outbox, &writer, &events);
-        let policies = policy_desk(args, &base, &view, writer, &events, &tally, secrets);
+        let shelf = Arc::new(Shelf::new(base.client.clone()));
+        let rcas = rca_desk(&base, &view, &outbox, &writer, &events, &shelf);
+        let retention = retention(args, &base, &view, &rcas);
+        let documents = Documents::new(shelf.clone());
+        let policies = policy_desk(
+            args,
+            &base,
+            &view,
+            writer,
+            &events,
+            &tally,
+            (secrets, documents),
+        );
         let heartbeat = heartbeat(args, &base, &tickets, http);
         Ok(Self {
             base,
@@ -149,6 +164,7 @@ impl Operator {
             retention,
             collection,
             heartbeat,
+            shelf,
         })
     }
 
@@ -304,6 +320,7 @@ fn rca_desk(
     outbox: &Outbox,
     writer: &StatusWriter,
     events: &Events,
+    shelf: &Arc<Shelf>,
 ) -> Arc<RcaDesk> {
     Arc::new(RcaDesk {
         client: base.client.clone(),
@@ -314,6 +331,8 @@ fn rca_desk(
         clock: base.clock.clone(),
         metrics: base.metrics.clone(),
         known: Mutex::default(),
+        shelf: shelf.clone(),
+        kept: Mutex::default(),
     })
 }
 
@@ -324,7 +343,7 @@ fn policy_desk(
     writer: StatusWriter,
     events: &Events,
     tally: &Tally,
-    source: Arc<dyn SecretSource>,
+    (source, documents): (Arc<dyn SecretSource>, Documents),
 ) -> Arc<PolicyDesk> {
     Arc::new(PolicyDesk {
         client: base.client.clone(),
@@ -335,14 +354,19 @@ fn policy_desk(
         namespaces: args.namespaces.clone(),
         tally: tally.clone(),
         source,
-        documents: Documents::new(base.client.clone()),
+        documents,
         secrets: Mutex::default(),
     })
 }
 
 /// What deletes archived tickets, and how often.
-fn retention(args: &RunArgs, base: &Base, view: &Arc<View>) -> (Retention, Duration) {
-    let view = view.clone();
+fn retention(
+    args: &RunArgs,
+    base: &Base,
+    view: &Arc<View>,
+    rcas: &Arc<RcaDesk>,
+) -> (Retention, Duration) {
+    let (view, rcas) = (view.clone(), rcas.clone());
     let retention = Retention {
         client: base.client.clone(),
         scopes: scopes(&args.namespaces),
@@ -350,6 +374,7 @@ fn retention(args: &RunArgs, base: &Base, view: &Arc<View>) -> (Retention, Durat
         clock: Arc::new(base.clock.clone()),
         metrics: base.metrics.clone(),
         page: RETENTION_PAGE,
+        deleted: Box::new(move |ticket, uid| rcas.ticket_deleted(ticket, uid)),
     };
     let every = u64::try_from(args.retention_every.as_millis()).unwrap_or(0);
     (retention, Duration::from_millis(every.max(1000)))
@@ -402,6 +427,13 @@ pub fn follow_all(
             all,
             sink,
         ));
+        let documents = Selection {
+            fields: None,
+            labels: Some(shelf::LABEL.to_owned()),
+        };
+        let sink = DocumentSink(operator.shared(namespace.clone()), operator.shelf.clone());
+        // Not waited for: whoever may not list ConfigMaps pages all the same.
+        follow_one::<ConfigMap, _>(standing, operator, "watch configmaps", documents, sink);
         let sink = RevisionSink(operator.shared(namespace));
         let ours = Selection {
             fields: None,

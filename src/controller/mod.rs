@@ -31,6 +31,7 @@ pub mod rcas;
 pub mod retention;
 pub mod revisions;
 pub mod schedule;
+pub mod shelf;
 pub mod shown;
 pub mod sinks;
 pub mod slim;

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::document::Kept;
 use super::policy::Use;
+use super::shelf::Kept;
 use crate::api::condition::{condition_type, reason};
 use crate::api::{
     Condition, ConditionStatus, DocumentRef, EscalationPolicy, EscalationPolicyStatus, Time,

@@ -14,10 +14,12 @@ use super::engine::{Look, Place, Turn};
 use super::error::{CallError, Class};
 use super::events::{Events, reference};
 use super::key::Key;
+use super::shelf::{Kept, Owner, Shelf};
 use super::versions::Origin;
 use super::view::View;
 use crate::api::{Rca, RcaStatus, Ticket, TicketRef, condition_type};
 use crate::clock::{Now, OperatorClock};
+use crate::document;
 use crate::domain::conditions;
 use crate::domain::followup::covering::means;
 use crate::domain::followup::rca::{Covered, Found, RcaNext, RcaSeen, decide};
@@ -30,6 +32,9 @@ use crate::outbox::Outbox;
 const COMMITS_MOST: u32 = 16;
 /// How soon the API server is asked again about a ticket of which it did not say whether it is there.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// How soon a document is tried again that somebody else's name or missing rights keep out.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 const CREATE: &str = "create rcas";
 const WRITE: &str = "patch rcas/status";
@@ -66,6 +71,10 @@ pub struct RcaDesk {
     pub metrics: Metrics,
     /// So that a ticket that is not in view is asked for once.
     pub known: Mutex<HashMap<Key, Tickets>>,
+    /// Keeps the documents.
+    pub shelf: Arc<Shelf>,
+    /// How the document of each RCA was last found to stand.
+    pub kept: Mutex<HashMap<Key, Kept>>,
 }
 
 impl Look for RcaDesk {
@@ -88,6 +97,7 @@ impl RcaDesk {
         for _ in 0..COMMITS_MOST {
             let Some(rca) = self.view.rcas.get(key) else {
                 self.known.lock().remove(key);
+                self.kept.lock().remove(key);
                 self.make(key).await?;
                 return Ok(None);
             };
@@ -111,17 +121,38 @@ impl RcaDesk {
                     self.commit(key, &seen.rca, &status, &transitions).await?;
                 }
                 RcaNext::Wait(until) => {
+                    let (news, shelved) = self.shelve(key, &seen.rca, now).await;
+                    if news {
+                        continue;
+                    }
                     if let Some((ticket, _)) = self.wanted(key) {
                         tracing::warn!(rca = %key, ticket = %ticket, "the ticket requires an RCA of this name, but the one that is there does not name it in `spec.ticketRefs`: add it, or delete the RCA if nobody needs it");
                     }
                     let mut found = seen.tickets.iter().map(|covered| &covered.found);
                     let unknown = found.any(|found| matches!(found, Found::Unknown));
                     let again = now.checked_add(ASK_AGAIN).ok().filter(|_| unknown);
-                    return Ok(until.into_iter().chain(again).min());
+                    return Ok(until.into_iter().chain(again).chain(shelved).min());
                 }
             }
         }
         Err(CallError::Restless { what: WRITE })
+    }
+
+    /// Keeps the document of an RCA as its status stands. Answers whether how it stands is news, which goes into the
+    /// status, and when to try again what did not succeed: an RCA never waits for its document.
+    async fn shelve(&self, key: &Key, rca: &Rca, now: Timestamp) -> (bool, Option<Timestamp>) {
+        let text = document::rca(rca);
+        match self.shelf.keep(&Owner::rca(rca), &text, now).await {
+            Ok(kept) => {
+                let again = now.checked_add(LOOK_AGAIN).ok().filter(|_| !kept.there());
+                let before = self.kept.lock().insert(key.clone(), kept.clone());
+                (before.as_ref() != Some(&kept), again)
+            }
+            Err(error) => {
+                tracing::warn!(rca = %key, reason = error.reason(), %error, "the document of an RCA could not be kept; it is tried again");
+                (false, now.checked_add(ASK_AGAIN).ok())
+            }
+        }
     }
 
     /// The RCA of this name, where a ticket requires it and none covers that yet.
@@ -178,6 +209,7 @@ impl RcaDesk {
             tickets,
             policies: self.view.policies.index(),
             outbox: self.outbox.view(uid),
+            document: self.kept.lock().get(key).map(Kept::seen),
             rca,
         }
     }
@@ -228,6 +260,21 @@ impl RcaDesk {
             tickets.clear();
         }
         tickets.insert(named.name.clone(), what);
+    }
+
+    /// An archived ticket was deleted: nothing stands in view of it, so whoever remembers it is told.
+    pub fn ticket_deleted(&self, ticket: &Key, uid: &str) {
+        self.view.past.deleted(&ticket.namespace, uid);
+        for key in self.view.rcas.naming(ticket) {
+            let Some(rca) = self.view.rcas.get(&key) else {
+                continue;
+            };
+            let mut named = rca.spec.ticket_refs.iter();
+            if let Some(named) = named.find(|named| means(named, &ticket.name, uid)) {
+                self.keep(&key, &rca, named, Known::Gone);
+                self.view.trigger_rca(&key);
+            }
+        }
     }
 
     async fn commit(

@@ -26,6 +26,9 @@ const FIRST: Duration = Duration::from_mins(5);
 /// Passes over a namespace whose pages grew too old in between; each has deleted something.
 const RESTARTS: usize = 100;
 
+/// Hears of a ticket that was deleted, and its uid.
+pub type Deleted = dyn Fn(&Key, &str) + Send + Sync;
+
 /// Looks through the archived tickets and deletes what is over.
 pub struct Retention {
     /// The API server.
@@ -40,6 +43,8 @@ pub struct Retention {
     pub metrics: Metrics,
     /// Tickets of one page.
     pub page: u32,
+    /// Told of each ticket that was deleted, with its uid.
+    pub deleted: Box<Deleted>,
 }
 
 /// What a pass came to.
@@ -127,6 +132,7 @@ impl Retention {
         match call("delete tickets", api.delete(&key.name, &params)).await {
             Ok(_) => {
                 self.metrics.ticket_deleted();
+                (self.deleted)(&key, ticket.uid().as_deref().unwrap_or_default());
                 let closed = ticket.status.as_ref().and_then(|status| status.close_time);
                 let closed = closed.map(|time| time.to_string());
                 tracing::info!(ticket = %key, uid = ticket.uid(), closed, "an archived ticket was deleted: its policy's `retention.closedTickets` is over");

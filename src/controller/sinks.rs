@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::ObjectMeta;
 
 use super::events::Events;
-use super::freshness::{TICKET_WATCH_SECONDS, Watches};
+use super::freshness::{DOCUMENT_WATCH_SECONDS, TICKET_WATCH_SECONDS, Watches};
 use super::key::Key;
 use super::leader::Leadership;
+use super::shelf::Shelf;
 use super::streams::Sink;
 use super::versions::Origin;
 use super::view::View;
@@ -204,5 +205,37 @@ impl Sink<ControllerRevision> for RevisionSink {
             .map(|(key, _)| key)
             .filter(|key| self.0.covers(key))
             .collect()
+    }
+}
+
+/// The end of a stream of documents that the operator keeps.
+pub struct DocumentSink(pub Shared, pub Arc<Shelf>);
+
+impl Sink<ConfigMap> for DocumentSink {
+    const KIND: Kind = Kind::ConfigMap;
+    const WATCH_SECONDS: u32 = DOCUMENT_WATCH_SECONDS;
+
+    fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
+    }
+
+    fn take(&self, document: ConfigMap, _origin: Origin) {
+        if self.1.shown(&document) {
+            self.0.view.document_changed(&Key::of(&document.metadata));
+        }
+    }
+
+    fn undecodable(&self, metadata: &ObjectMeta, error: &str) {
+        tracing::error!(config_map = %Key::of(metadata), error, "a document cannot be read");
+    }
+
+    fn lose(&self, metadata: &ObjectMeta, _last: Option<ConfigMap>) {
+        let key = Key::of(metadata);
+        self.1.lost(&key);
+        self.0.view.document_changed(&key);
+    }
+
+    fn held(&self) -> Vec<Key> {
+        self.1.keys_in(self.0.namespace.as_deref())
     }
 }

@@ -16,6 +16,7 @@ use super::past::Past;
 use super::policies::{Policies, Seen};
 use super::rcas::{self, Rcas};
 use super::revisions;
+use super::shelf::About;
 use super::shown::{Shown, shows};
 use super::tickets::{Change, HeldTicket, Tickets};
 use super::versions::Origin;
@@ -290,6 +291,18 @@ impl View {
     pub fn trigger_rca(&self, key: &Key) {
         // The receiver ends only with the process.
         let _ = self.bells.rcas.send((key.clone(), self.clock.now()));
+    }
+
+    /// A document that the operator keeps is not as it was: whatever it is about looks at it.
+    pub fn document_changed(&self, config_map: &Key) {
+        match About::of_name(&config_map.name) {
+            Some((About::Policy, name)) => {
+                let key = Key::new(&config_map.namespace, name);
+                let _ = self.bells.policies.send((key, self.clock.now()));
+            }
+            Some((About::Rca, name)) => self.trigger_rca(&Key::new(&config_map.namespace, name)),
+            None => {}
+        }
     }
 
     /// Takes in a stored revision. One that is no valid policy is left out.

@@ -8,8 +8,8 @@ use firebell::api::{
     Condition, ConditionStatus, DuplicateRef, EscalationPolicy, EscalationRequest, HoldReason, Rca,
     Signal, SignalState, Ticket,
 };
-use firebell::controller::document::{Kept, Standing};
 use firebell::controller::policy_status::{Found, status_of};
+use firebell::controller::shelf::{About, Kept, Standing};
 use firebell::domain::audit;
 use firebell::domain::followup::rca::{self, Covered, RcaNext, RcaSeen};
 use firebell::domain::observed::Parent;
@@ -219,6 +219,14 @@ fn requests_failures_and_neglect(seen: &mut BTreeSet<Sight>) {
     watch(seen, &mut model, &["11:14"]);
 }
 
+fn kept(about: About, standing: Standing) -> Kept {
+    Kept {
+        about,
+        config_map: about.name_of("gold"),
+        standing,
+    }
+}
+
 /// What the status of a policy says after each of these findings.
 fn policies(seen: &mut BTreeSet<Sight>) {
     let object = |spec: Value| -> EscalationPolicy {
@@ -230,12 +238,6 @@ fn policies(seen: &mut BTreeSet<Sight>) {
     };
     let broken = json!({"steps": [{"name": "a", "notify": [{"contact": "nobody"}]}]});
     let suspended = json!({"suspend": {"untilTime": at("11:00").to_string(), "by": "alice"}});
-    let kept = |standing| {
-        Some(Kept {
-            config_map: "gold-support-document".to_owned(),
-            standing,
-        })
-    };
     let both = vec!["gold".to_owned(), "silver".to_owned()];
     let mut status = None;
     for (spec, clock, defaults, standing) in [
@@ -255,7 +257,7 @@ fn policies(seen: &mut BTreeSet<Sight>) {
             revision: checked.policy.is_ok().then(|| "gold-1".to_owned()),
             errors: checked.policy.err().unwrap_or_default(),
             defaults,
-            document: kept(standing),
+            document: Some(kept(About::Policy, standing)),
             ..Found::default()
         };
         policy.status = status;
@@ -299,6 +301,11 @@ fn rcas(seen: &mut BTreeSet<Sight>) {
         ),
     ] {
         object["spec"] = spec;
+        let standing = if status.is_none() {
+            Standing::Refused
+        } else {
+            Standing::Kept
+        };
         let mut rca: Rca = serde_json::from_value(object.clone()).unwrap();
         rca.status = status;
         let tickets = vec![Covered {
@@ -311,6 +318,7 @@ fn rcas(seen: &mut BTreeSet<Sight>) {
             tickets,
             policies: Arc::default(),
             outbox: OutboxView::new(),
+            document: Some(kept(About::Rca, standing).seen()),
         };
         let RcaNext::Commit(next, _) = rca::decide(&seen_now, at(clock)) else {
             panic!("each of these edits changes something");

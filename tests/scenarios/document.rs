@@ -51,6 +51,15 @@ async fn until_text(
     found.await.unwrap()
 }
 
+/// Waits for the document to be as wanted; nobody touches the policy.
+async fn restored(stage: &Stage<'_>, what: &str, wanted: Option<&str>) {
+    let found = eventually(what, LIMIT, async || {
+        (text(stage).await.as_deref() == wanted).then_some(())
+    });
+    let found = found.await;
+    assert!(found.is_ok(), "{found:?}\n{}", stage.log());
+}
+
 async fn policy_with(stage: &Stage<'_>, assumption: &str) {
     let mut spec = stage.policy("10m");
     spec["assumptions"] = json!([assumption]);
@@ -135,7 +144,7 @@ async fn edited_or_deleted_by_hand_it_is_restored_and_otherwise_never_written() 
         .patch(NAME, &PatchParams::default(), &by_hand)
         .await
         .unwrap();
-    until_text(&stage, "it is restored", |text| text == whole.as_deref()).await;
+    restored(&stage, "it is restored", whole.as_deref()).await;
     let found = config_maps(&stage).get(NAME).await.unwrap();
     assert_eq!(found.data.unwrap().len(), 1, "what was added is gone");
     assert_ne!(version().await, written);
@@ -144,7 +153,7 @@ async fn edited_or_deleted_by_hand_it_is_restored_and_otherwise_never_written() 
         .delete(NAME, &DeleteParams::default())
         .await
         .unwrap();
-    until_text(&stage, "it is there again", |text| text == whole.as_deref()).await;
+    restored(&stage, "it is there again", whole.as_deref()).await;
     let made = version().await;
     let mut edited = stage.policy("10m");
     edited["assumptions"] = json!(["The words."]);

@@ -74,6 +74,7 @@ async fn what_is_past_its_retention_is_deleted_over_several_pages_and_nothing_el
             clock: Arc::new(WallClock),
             metrics: Metrics::default(),
             page: 2,
+            deleted: Box::new(|_, _| {}),
         }
     };
 

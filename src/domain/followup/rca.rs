@@ -10,9 +10,11 @@ use jiff::Timestamp;
 
 use super::{actions, missing, passes, reminders};
 use crate::api::condition_type::{
-    ACTIONS_OVERDUE, COMPLETE, OVERDUE, READY, STALLED, TICKETS_FOUND,
+    ACTIONS_OVERDUE, COMPLETE, DOCUMENT_KEPT, OVERDUE, READY, STALLED, TICKETS_FOUND,
 };
-use crate::api::{Rca, RcaPhase, RcaPolicyPin, RcaSection, RcaSpec, RcaStatus, Ticket};
+use crate::api::{
+    DocumentRef, Rca, RcaPhase, RcaPolicyPin, RcaSection, RcaSpec, RcaStatus, Ticket,
+};
 use crate::domain::conditions;
 use crate::domain::next::Transition;
 use crate::domain::people::People;
@@ -31,6 +33,21 @@ pub struct RcaSeen {
     pub policies: Arc<PolicyIndex>,
     /// How far its reminders have come.
     pub outbox: OutboxView,
+    /// How its document is kept; `None` while that is not known.
+    pub document: Option<DocumentSeen>,
+}
+
+/// How the document of an RCA is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentSeen {
+    /// The ConfigMap that holds it, or its beginning.
+    pub config_map: Option<String>,
+    /// Whether all of it stands there.
+    pub whole: bool,
+    /// Why it is so, one CamelCase word.
+    pub reason: &'static str,
+    /// The same in words.
+    pub message: String,
 }
 
 /// A ticket that an RCA names.
@@ -175,6 +192,7 @@ pub fn decide(seen: &RcaSeen, now: Timestamp) -> RcaNext {
     due(&mut draft);
     actions_due(&mut draft);
     reminders::apply(&mut draft);
+    document(&mut draft);
     draft.status.observed_generation = seen.rca.metadata.generation;
     if !draft.deliver.is_empty() {
         return RcaNext::Deliver(draft.deliver);
@@ -367,6 +385,19 @@ fn tickets(draft: &mut RcaDraft<'_>) {
             "TicketNotFound"
         };
         draft.tell(told, true, message);
+    }
+}
+
+/// Says how its document is kept; where that is not known now, what was said before stands.
+fn document(draft: &mut RcaDraft<'_>) {
+    let Some(seen) = &draft.seen.document else {
+        return;
+    };
+    let config_map = seen.config_map.clone();
+    draft.status.document = config_map.map(|config_map| DocumentRef { config_map });
+    let changed = draft.condition(DOCUMENT_KEPT, seen.whole, seen.reason, &seen.message);
+    if changed && !seen.whole {
+        draft.tell("DocumentNotKept", true, seen.message.clone());
     }
 }
 
