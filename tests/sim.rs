@@ -111,7 +111,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Each planted fault, and within how many seeds (from 0) it must be caught.
-const PLANTS: [(Plant, u64); 21] = [
+const PLANTS: [(Plant, u64); 22] = [
     (Plant::SendsBeforeArm, 5),
     (Plant::IdHasTime, 5),
     (Plant::ForgetsHoldEnd, 10),
@@ -132,6 +132,7 @@ const PLANTS: [(Plant, u64); 21] = [
     (Plant::KeepsDeleted, 200),
     (Plant::BundleIdOfFirst, 100),
     (Plant::OutboxForgets, 50),
+    (Plant::RestsOverPages, 200),
     (Plant::WaitsForAnswers, 200),
 ];
 

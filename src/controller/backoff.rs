@@ -29,11 +29,10 @@ pub fn jittered(class: Class, failures: u32, jitter: i32) -> SignedDuration {
     base.saturating_add(base.saturating_mul(jitter) / 1024)
 }
 
-/// When a rest ends that began at `now`: where something armed leaves before, it ends then.
+/// When a rest ends that began at `now`: where something armed is to leave before, it ends then, or at once.
 pub fn until(now: Timestamp, rest: SignedDuration, armed: Option<Timestamp>) -> Timestamp {
     let until = now.saturating_add(rest).unwrap_or(Timestamp::MAX);
-    let ahead = armed.filter(|armed| *armed > now);
-    ahead.map_or(until, |armed| armed.min(until))
+    armed.map_or(until, |armed| armed.clamp(now, until))
 }
 
 /// The class of a failure and how many of that class it makes in a row. A rest grows with its own kind only: after a
@@ -69,9 +68,9 @@ mod tests {
             (None, 110),
             (Some(103), 103),
             (Some(111), 110),
-            // It left with the look that failed.
-            (Some(100), 110),
-            (Some(50), 110),
+            (Some(100), 100),
+            // It fell due during the look that failed.
+            (Some(98), 100),
         ] {
             assert_eq!(until(at(100), rest, armed.map(at)), at(wanted), "{armed:?}");
         }

@@ -43,7 +43,7 @@ pub enum Turn {
     Failed {
         /// How long the rest is.
         class: Class,
-        /// What leaves then needs no write: the rest ends there at the latest.
+        /// Something is to leave then that needs no write: the rest ends there at the latest.
         armed: Option<Timestamp>,
     },
 }

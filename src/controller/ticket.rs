@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client};
 
 use super::client::call;
@@ -120,10 +120,19 @@ impl TicketDesk {
                 tracing::warn!(ticket = %key, reason = error.reason(), %error, "a ticket could not be handled; it is tried again");
             }
         }
-        let held = self.view.tickets.get(key);
-        let status = held.as_ref().and_then(|held| held.ticket.status.as_ref());
-        let armed = status.and_then(armed);
+        let armed = self.armed(key);
         Turn::Failed { class, armed }
+    }
+
+    /// When a page is to leave that needs no write: now, where it fell due in a look that failed before it was sent.
+    fn armed(&self, key: &Key) -> Option<Timestamp> {
+        let (seen, now) = (observe(&self.view, &self.outbox, key)?, self.clock.now());
+        match decide(&seen, &self.settings, now) {
+            Next::Deliver(_) => Some(now),
+            Next::Commit(_) | Next::Wait { .. } => {
+                armed(seen.ticket.status.as_ref()?).filter(|armed| *armed > now)
+            }
+        }
     }
 
     /// Checks by a live GET what a watch that has gone silent may have missed. An API server that does not answer

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::commit::Wanted;
@@ -20,6 +20,7 @@ use super::versions::Origin;
 use super::view;
 use crate::api::{DeliveryState, Ticket, TicketStatus};
 use crate::clock::Now;
+use crate::domain::chain::timetable::armed;
 use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::Observed;
 use crate::domain::telling::delivery::{Delivery, DeliveryId, OutboxView, Progress};
@@ -27,6 +28,9 @@ use crate::metrics::{Kind, Outcome, Stage};
 
 /// Commits in one turn of the loop; more are a fault, and would be a storm.
 pub const COMMITS_MOST: u32 = 32;
+
+/// A write may take that long in any case: nearly all take less, and one that is given up has to be made again.
+const WRITE_LEAST: SignedDuration = SignedDuration::from_secs(1);
 
 const WRITE: &str = "patch tickets/status";
 
@@ -75,7 +79,8 @@ impl<'a> KubeWorld<'a> {
         let writing = Box::pin(self.desk.writer.write(Kind::Ticket, WRITE, wanted));
         let shown = self.desk.view.until_shown(&self.key, seen, new);
         let landed = answered_or_shown(writing, shown);
-        let (written, answered) = self.place.leave_for(landed).await;
+        let in_time = within(patience(seen, self.desk.clock.now()), landed);
+        let (written, answered) = self.place.leave_for(in_time).await;
         if !answered {
             self.desk.metrics.wrote_status(Kind::Ticket, Outcome::Done);
             tracing::warn!(ticket = %self.key, "a status write got no answer, but the watch shows it; its ticket goes on");
@@ -178,6 +183,27 @@ impl KubeWorld<'_> {
         if !done.is_empty() {
             self.desk.outbox.forget(uid, &done);
         }
+    }
+}
+
+/// How long a write may hold up the ticket that was seen: until the page that stands armed in it falls due, since that
+/// needs no write; `None` = nothing is, or it has left.
+pub fn patience(seen: &Ticket, now: Timestamp) -> Option<SignedDuration> {
+    let ahead = armed(seen.status.as_ref()?).filter(|armed| *armed > now)?;
+    Some(ahead.duration_since(now).max(WRITE_LEAST))
+}
+
+/// What comes of a write in a time. Given up, it may land all the same.
+async fn within(
+    patience: Option<SignedDuration>,
+    landed: impl Future<Output = (Result<Option<Ticket>, CallError>, bool)>,
+) -> (Result<Option<Ticket>, CallError>, bool) {
+    let Some(limit) = patience.map(SignedDuration::unsigned_abs) else {
+        return landed.await;
+    };
+    match tokio::time::timeout(limit, landed).await {
+        Ok(landed) => landed,
+        Err(_elapsed) => (Err(CallError::Late { what: WRITE, limit }), true),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use firebell::api::{DeliveryState, StepResult, Ticket, TicketStatus};
+use firebell::api::{DeliveryState, Phase, StepResult, Ticket, TicketStatus};
 use firebell::testkit::audit::AuditEvent;
 use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
@@ -114,7 +114,7 @@ async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doub
 }
 
 /// A stage whose operator reaches the API server through a fault proxy, and policy "gold" in use.
-async fn behind_a_proxy(prefix: &str) -> (Stage<'static>, Proxy) {
+async fn behind_a_proxy(prefix: &str, second: &str) -> (Stage<'static>, Proxy) {
     let mut stage = Stage::set(prefix).await;
     let user = stage.operator_user();
     stage.grant(&user, "firebell", ROLE).await;
@@ -138,7 +138,7 @@ async fn behind_a_proxy(prefix: &str) -> (Stage<'static>, Proxy) {
     stage.operator = Some(operator.unwrap());
     stage.ready().await;
     stage
-        .apply_policy("gold", stage.short_policy("10m", 2))
+        .apply_policy("gold", stage.short_policy(second, 2))
         .await;
     stage
         .until_policy("gold", "it is in use", |status| status.revision.is_some())
@@ -148,7 +148,7 @@ async fn behind_a_proxy(prefix: &str) -> (Stage<'static>, Proxy) {
 
 #[tokio::test]
 async fn a_page_leaves_at_once_though_the_write_that_armed_it_is_never_answered() {
-    let (stage, proxy) = behind_a_proxy("unanswered").await;
+    let (stage, proxy) = behind_a_proxy("unanswered", "10m").await;
     let status = Aim::at(Verb::Patch, "tickets/status");
     let opening = proxy.lay(status, Which::Nth(1), Fault::HeldAnswer);
     let created = stage.create_ticket("checkout").await.metadata;
@@ -167,6 +167,26 @@ async fn a_page_leaves_at_once_though_the_write_that_armed_it_is_never_answered(
         .until_logged("a status write got no answer, but the watch shows it")
         .await;
     assert_eq!(ids(&stage).into_values().collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn an_armed_page_leaves_on_time_though_another_write_of_its_ticket_hangs() {
+    let (stage, proxy) = behind_a_proxy("hanging", "12s").await;
+    stage.create_ticket("checkout").await;
+    let armed = stage.until_armed("checkout", "manager").await;
+    let due = armed.escalation.unwrap().next_time.unwrap().0;
+    let status = Aim::at(Verb::Patch, "tickets/status");
+    let hangs = proxy.lay(status, Which::Every, Fault::HeldRequest);
+    let assigned = json!({"assignment": {"assignee": "bob", "by": "bob"}});
+    stage.fact("checkout", assigned).await;
+    proxy.until_hit(hangs, LIMIT).await.unwrap();
+    let late = stage.page("/bob", 1).await.time.duration_since(due);
+    // The call is given up 10 s after it was made, and would be made anew.
+    assert!(late.as_secs() < 5, "the page came {late} late");
+    proxy.lift(hangs);
+    stage.until_phase("checkout", Phase::Assigned).await;
+    let sent: Vec<usize> = ids(&stage).into_values().collect();
+    assert!(sent.iter().all(|count| *count == 1), "{sent:?}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::calls::{Answered, Ask, CALL_LIMIT, Call, Reply, Slot};
 use super::inside::Shared;
-use super::moment::{Ms, SECOND, at, clock, instant, ms_of, ms_of_span};
+use super::moment::{Ms, SECOND, at, clock, instant, ms_of, ms_of_span, span_ms};
 use super::plan::Trap;
 use super::plant::{self, Plant};
 use crate::api::{EscalationState, TicketStatus};
@@ -20,7 +20,7 @@ use crate::controller::leader::TOOK_OVER_LATELY as LATELY;
 use crate::controller::ticket::CHECK_LIMIT as LIMIT;
 use crate::controller::versions::Origin;
 use crate::controller::view::{later, severity};
-use crate::controller::world::{COMMITS_MOST, settled};
+use crate::controller::world::{COMMITS_MOST, patience, settled};
 use crate::domain::chain::timetable::armed;
 use crate::domain::decide::decide;
 use crate::domain::next::{Next, StatusPatch, Transition, Waiting};
@@ -88,20 +88,24 @@ impl Desk {
                     Class::Conflict | Class::Terminal => self.read_live(CALL_LIMIT).await,
                     Class::Transient => false,
                 };
-                let armed = self.armed();
+                let armed = self.armed(&settings);
                 Turn::Failed { class, armed }
             }
         }
     }
 
-    fn armed(&self) -> Option<Timestamp> {
-        let inside = self.inside.borrow();
-        let held = inside
-            .processes
-            .get(self.sender.0)?
-            .tickets
-            .get(&self.key)?;
-        armed(held.ticket.status.as_ref()?)
+    /// When a page is to leave that needs no write (`TicketDesk::armed`).
+    fn armed(&self, settings: &Settings) -> Option<Timestamp> {
+        let (seen, now) = (self.observe()?, self.now());
+        if self.inside.borrow().plant == Some(Plant::RestsOverPages) {
+            return None;
+        }
+        match decide(&seen, settings, now) {
+            Next::Deliver(_) => Some(now),
+            Next::Commit(_) | Next::Wait { .. } => {
+                armed(seen.ticket.status.as_ref()?).filter(|armed| *armed > now)
+            }
+        }
     }
 
     fn rest(&self, rest: Rest, later: SignedDuration) -> Turn {
@@ -374,7 +378,8 @@ impl World for Desk {
             seen: seen.ticket.clone(),
             status: status.clone(),
         };
-        let written = match self.ask(ask, CALL_LIMIT).await {
+        let limit = patience(&seen.ticket, self.now()).map_or(CALL_LIMIT, span_ms);
+        let written = match self.ask(ask, limit.min(CALL_LIMIT)).await {
             Reply::Ticket(ticket) => ticket,
             Reply::Gone => return Err(Class::Terminal),
             Reply::Failed(class) => return Err(class),

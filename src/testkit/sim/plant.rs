@@ -48,13 +48,15 @@ pub enum Plant {
     BundleIdOfFirst,
     /// The outbox forgets results before a status holds them.
     OutboxForgets,
+    /// A look that failed rests for its time, though a page falls due meanwhile.
+    RestsOverPages,
     /// A write is waited for until its call is given up, whatever the watch shows.
     WaitsForAnswers,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SendsBeforeArm,
         Self::IdHasTime,
         Self::ForgetsHoldEnd,
@@ -75,6 +77,7 @@ impl Plant {
         Self::KeepsDeleted,
         Self::BundleIdOfFirst,
         Self::OutboxForgets,
+        Self::RestsOverPages,
         Self::WaitsForAnswers,
     ];
 }

@@ -2,8 +2,8 @@
 //! it, and what it calls delivered was received.
 
 use super::{
-    Breach, Promise, Story, is_edit, named, only_answers_lost, over, pinned, receivers_ill,
-    restored, unanswered,
+    Breach, Promise, Story, is_edit, named, only_answers_lost, only_api_away, over, pinned,
+    receivers_ill, restored, unanswered,
 };
 use crate::api::{
     DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, TicketStatus,
@@ -16,6 +16,8 @@ use crate::testkit::sim::server::Change;
 
 /// When nothing is broken, what is armed is received within that.
 const IN_TIME: Ms = 2 * SECOND;
+/// The same while the API server is away: a look may ask it first, and a write is given up after a second.
+const AWAY: Ms = 4 * SECOND;
 /// An operator that failed rests for so long at most before it tries again.
 const AGAIN: Ms = 20 * SECOND;
 
@@ -89,7 +91,10 @@ fn page_left(
     let clear = over(outcome, due);
     // A write without an answer that the watch shows holds nothing up.
     let rests = clear > due && !only_answers_lost(outcome, due, clear);
-    let until = clear + if rests { AGAIN } else { IN_TIME };
+    let mut until = clear + if rests { AGAIN } else { IN_TIME };
+    if needs_no_write(outcome, story, (change, due)) {
+        until = until.min(due + AWAY);
+    }
     if is_excused(outcome, story, status, (written, due, until)) {
         return;
     }
@@ -116,6 +121,19 @@ fn page_left(
             clock(until)
         ),
     });
+}
+
+/// Whether nothing but the API server is away, and an operator knew the arm before: it leaves all the same.
+fn needs_no_write(outcome: &Outcome, story: &Story<'_>, (change, due): (&Change, Ms)) -> bool {
+    let mut known = outcome.ledger.known.iter();
+    let knew = known.any(|((_, _, uid), known)| {
+        let mut before = known.iter().rev().skip_while(|(at, _)| *at >= due);
+        *uid == story.uid
+            && before
+                .next()
+                .is_some_and(|(_, version)| *version == change.version)
+    });
+    knew && only_api_away(outcome, due, due + AWAY)
 }
 
 /// What people did meanwhile, and receivers that were not well, make it another matter.

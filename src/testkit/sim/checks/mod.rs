@@ -204,6 +204,22 @@ fn over(outcome: &Outcome, at: Ms) -> Ms {
     until
 }
 
+/// Whether all that was broken in a time was the API server: it was away, refused, or left writes without an answer.
+fn only_api_away(outcome: &Outcome, from: Ms, until: Ms) -> bool {
+    let away = |broken: &Broken| match broken {
+        Broken::Trouble(trouble) => {
+            matches!(
+                trouble,
+                Trouble::ApiDown { .. } | Trouble::ApiRefuses { .. }
+            )
+        }
+        Broken::LostAnswer => true,
+        Broken::Receiver(..) | Broken::Death(_) | Broken::HandOver | Broken::Leaderless => false,
+    };
+    let other = |broken: &Broken| !is_harmless(broken) && !away(broken);
+    !outcome.ledger.broken(from - NEAR, until, other)
+}
+
 /// Whether all that was broken from a moment until it was over were answers that did not come.
 fn only_answers_lost(outcome: &Outcome, at: Ms, over: Ms) -> bool {
     let other = |broken: &Broken| !is_harmless(broken) && *broken != Broken::LostAnswer;
