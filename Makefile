@@ -20,6 +20,10 @@ controlplane: ## Build the pinned control plane and Alertmanager for tests and d
 chromium: ## Make sure that a Chromium is there for the tests of pages
 	@./tests/chromium.sh
 
+.PHONY: faketime
+faketime: ## Make sure that the pinned libfaketime is there, which moves the wall clock in a test
+	@./tests/rig/faketime.sh --fetch >/dev/null
+
 .PHONY: build
 build: ## Build the release binaries
 	$(CARGO) build --locked --release --bins
@@ -37,14 +41,13 @@ lint: ## Check format, lints and documentation; warnings fail
 
 # Benches are compiled by `lint`, not run here: a measurement is no test.
 .PHONY: test
-test: controlplane chromium lint ## Check everything, on a real control plane too
+test: controlplane chromium faketime lint ## Check everything, on a real control plane too
 	@echo "==> tests, on the control plane in $$(./tests/controlplane/build.sh --print-folder)"
 	$(CARGO) test $(FLAGS) --lib --bins --tests --no-fail-fast
 	$(CARGO) test $(FLAGS) --doc
 
 .PHONY: rig
-rig: controlplane ## Break the real processes at every point and judge what came of it (under 15 minutes)
-	@./tests/rig/faketime.sh --fetch >/dev/null
+rig: controlplane faketime ## Break the real processes at every point and judge what came of it (under 15 minutes)
 	FIREBELL_RIG=all $(CARGO) test $(FLAGS) --test rig
 
 # A profile of its own: optimised, with the checks of a test build. The first build takes minutes.

@@ -1,26 +1,48 @@
 #!/usr/bin/env bash
-# Prints where libfaketime is: installed, or unpacked in the cache. With --fetch it is fetched where it is missing, by the
-# distribution's own means (a Debian or Ubuntu package, verified by apt, unpacked and not installed: no root needed).
+# Prints where the pinned libfaketime is: unpacked in the cache, not installed (no root needed). With --fetch the package
+# of Debian 12 is fetched where it is missing. FIREBELL_LIBFAKETIME names a library of yours instead (other distributions,
+# other processors).
 set -euo pipefail
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/firebell/faketime
+version=0.9.10-2.1
+sum=b09481e7690680966005330c3f907bba4b5eefc35e1faaea4783cc55655d1150 # of the package for amd64
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/firebell/faketime/$version
 
-find_it() {
-  { find /usr/lib "$cache" -name libfaketime.so.1 2>/dev/null || true; } | head -n 1
+fail() {
+  echo "faketime: $1" >&2
+  echo "faketime: libfaketime $version moves the wall clock in a test; elsewhere than on Debian 12 (amd64) install it by your package manager and let FIREBELL_LIBFAKETIME name its libfaketime.so.1" >&2
+  exit 1
 }
 
+find_it() {
+  [ ! -d "$cache" ] || find "$cache" -name libfaketime.so.1 | head -n 1
+}
+
+fetch() {
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "there is no apt here"
+  mkdir -p "${cache%/*}"
+  folder=$(mktemp -d "${cache%/*}/new.XXXXXX")
+  trap 'rm -rf "$folder"' EXIT
+  cd "$folder"
+  package=libfaketime=$version
+  { apt-get -qq download "$package" || { apt-get -qq update && apt-get -qq download "$package"; }; } >&2 ||
+    fail "the package \"$package\" could not be fetched"
+  echo "$sum  $(echo libfaketime_*.deb)" | sha256sum --check --status || fail "the package is not the one that is pinned"
+  mkdir unpacked
+  dpkg-deb -x libfaketime_*.deb unpacked
+  rm -rf "$cache"
+  mv unpacked "$cache"
+}
+
+if [ -n "${FIREBELL_LIBFAKETIME:-}" ]; then
+  [ -f "$FIREBELL_LIBFAKETIME" ] || fail "FIREBELL_LIBFAKETIME names no file"
+  echo "$FIREBELL_LIBFAKETIME"
+  exit 0
+fi
 found=$(find_it)
 if [ -z "$found" ] && [ "${1:-}" = --fetch ]; then
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || {
-    echo "libfaketime is missing: install it by your distribution's package manager" >&2
-    exit 1
-  }
-  mkdir -p "$cache"
-  cd "$cache"
-  apt-get -qq download libfaketime >&2 || { apt-get -qq update >&2 && apt-get -qq download libfaketime >&2; }
-  dpkg-deb -x libfaketime_*.deb .
-  rm -f libfaketime_*.deb
+  fetch
   found=$(find_it)
 fi
-[ -n "$found" ] || { echo "libfaketime is missing: 'make rig' fetches it" >&2; exit 1; }
+[ -n "$found" ] || fail "it is missing; 'make test' and 'make rig' fetch it"
 echo "$found"
