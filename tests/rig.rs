@@ -13,6 +13,8 @@ mod cast;
 mod disturbance;
 #[path = "rig/extent.rs"]
 mod extent;
+#[path = "rig/heart.rs"]
+mod heart;
 #[path = "rig/judge.rs"]
 mod judge;
 #[path = "rig/outage.rs"]

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -23,8 +24,19 @@ use crate::metrics::Kind;
 const AT_ONCE: usize = 128;
 /// Conditions written in one pass: where everything is late the writes must not be what makes it later.
 const MARKS_MOST: usize = 20;
+/// How long the writing of them may take.
+const MARKS_LIMIT: Duration = Duration::from_secs(5);
 /// Tickets named in the log in one pass.
 const NAMED_MOST: usize = 5;
+
+/// What an audit found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Tickets that were forgotten.
+    pub forgotten: usize,
+    /// Tickets that cannot be decoded: nothing can be decided about them, so nobody looks after them.
+    pub undecodable: usize,
+}
 
 /// Looks at every ticket by what is written.
 pub struct Auditor {
@@ -42,9 +54,10 @@ impl Auditor {
         }
     }
 
-    /// Looks at all tickets once; says how many were forgotten. What is undone for the first time is only noted.
-    pub async fn pass(&mut self) -> usize {
+    /// Looks at all tickets once; says what nobody looks after. What is undone for the first time is only noted.
+    pub async fn pass(&mut self) -> Found {
         let desk = self.desk.clone();
+        let moves = self.line_moves();
         let mut forgotten = Vec::new();
         let mut undone = HashMap::new();
         for (number, key) in desk
@@ -61,30 +74,51 @@ impl Auditor {
                 continue;
             };
             let version = seen.ticket.metadata.resource_version.clone();
-            let again = self.undone.get(&key) == Some(&version);
+            // Our own word on it is no progress: only a decision takes it back.
+            let again = audit::is_marked(&seen) || self.undone.get(&key) == Some(&version);
             match audit::look(&seen, &desk.settings, desk.clock.now()) {
                 Finding::Waits => {}
                 Finding::Undone if !again => {
                     undone.insert(key, version);
                 }
-                Finding::Undone | Finding::Missed => {
+                Finding::Unrecorded if !again || moves => {
+                    undone.insert(key, version);
+                }
+                Finding::Undone | Finding::Unrecorded | Finding::Missed => {
                     undone.insert(key.clone(), version);
                     forgotten.push((key, seen));
                 }
             }
         }
         self.undone = undone;
-        desk.metrics.neglected(forgotten.len());
+        let found = Found {
+            forgotten: forgotten.len(),
+            undecodable: desk.view.tickets.undecodable_count(),
+        };
+        desk.metrics.neglected(found.forgotten + found.undecodable);
         for (number, (key, seen)) in forgotten.iter().enumerate() {
             if number < NAMED_MOST {
                 tracing::error!(ticket = %key, "the audit found something due that was not done; the ticket is looked at again");
             }
             desk.view.trigger(key, severity(&seen.ticket));
-            if number < MARKS_MOST {
+        }
+        let marking = async {
+            for (key, seen) in forgotten.iter().take(MARKS_MOST) {
                 self.mark(key, seen).await;
             }
-        }
-        forgotten.len()
+        };
+        // Where the API server does not answer, the heartbeat is what tells, and must not wait for it.
+        let _ = tokio::time::timeout(MARKS_LIMIT, marking).await;
+        found
+    }
+
+    /// Whether something that was undone in the pass before has been written since.
+    fn line_moves(&self) -> bool {
+        let tickets = &self.desk.view.tickets;
+        self.undone.iter().any(|(key, version)| {
+            let held = tickets.get(key);
+            held.is_none_or(|held| held.ticket.metadata.resource_version != *version)
+        })
     }
 
     /// Says it on the ticket. Best effort: where statuses cannot be written, the heartbeat tells.

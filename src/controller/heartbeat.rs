@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::auditor::Auditor;
+use super::auditor::{Auditor, Found};
 use super::freshness::{SILENCE, Watches};
 use super::leader::Leadership;
 use crate::connectors::http::HttpClient;
@@ -62,16 +62,25 @@ impl Heartbeat {
 
     /// Audits once; what is not well.
     async fn check(&mut self) -> Vec<String> {
-        let forgotten = self.auditor.pass().await;
-        self.amiss(forgotten, Instant::now())
+        let found = self.auditor.pass().await;
+        self.amiss(found, Instant::now())
     }
 
     /// What is not well, in words; empty = nothing.
-    fn amiss(&self, forgotten: usize, now: Instant) -> Vec<String> {
+    fn amiss(&self, found: Found, now: Instant) -> Vec<String> {
         let mut amiss = Vec::new();
+        let Found {
+            forgotten,
+            undecodable,
+        } = found;
         if forgotten > 0 {
             amiss.push(format!(
                 "{forgotten} tickets have something due that was not done"
+            ));
+        }
+        if undecodable > 0 {
+            amiss.push(format!(
+                "{undecodable} tickets cannot be read, so nobody looks after them; each has an Event that says why"
             ));
         }
         match self.watches.silence(now) {

@@ -25,18 +25,22 @@ pub enum Finding {
     Waits,
     /// Something is to be done now. Found again at the same state half a minute later, it was forgotten.
     Undone,
+    /// All that is due has been handed over by this process, and only the record of it is missing: in a storm many
+    /// stand in line to be written. Where nothing in the line moves it was forgotten too.
+    Unrecorded,
     /// It waits for a deadline that has passed, or for one that it does not have.
     Missed,
 }
 
-/// Looks at the written state of the ticket in `seen`, as a process would that knows nothing else.
+/// Looks at the written state of the ticket in `seen`, as a process would that knows nothing else. What this process
+/// knows besides tells only what is late from what has left and is not written yet.
 pub fn look(seen: &Observed, settings: &Settings, now: Timestamp) -> Finding {
     let written = Observed {
         outbox: OutboxView::default(),
         remembered: None,
         ..seen.clone()
     };
-    judge(&decide(&written, settings, now), &written, now)
+    judge(&decide(&written, settings, now), seen, now)
 }
 
 /// What an answer about a ticket's written state shows.
@@ -48,6 +52,13 @@ fn judge(answer: &Next, seen: &Observed, now: Timestamp) -> Finding {
                 .all(|delivery| is_out(seen, delivery, now)) =>
         {
             Finding::Waits
+        }
+        Next::Deliver(deliveries)
+            if deliveries
+                .iter()
+                .all(|delivery| is_out(seen, delivery, now) || has_left(seen, delivery, now)) =>
+        {
+            Finding::Unrecorded
         }
         Next::Deliver(_) | Next::Commit(_) => Finding::Undone,
         Next::Wait {
@@ -76,6 +87,11 @@ fn is_out(seen: &Observed, delivery: &Delivery, now: Timestamp) -> bool {
     })
 }
 
+/// Whether a delivery that was due not too long ago was handed over since, whatever became of it.
+fn has_left(seen: &Observed, delivery: &Delivery, now: Timestamp) -> bool {
+    seen.outbox.contains_key(&delivery.id) && now < after(delivery.due, UNDER_WAY)
+}
+
 /// The status that says of a ticket that it was forgotten; `None` where it says so already.
 pub fn mark(seen: &Observed, now: Timestamp) -> Option<TicketStatus> {
     let mut status = seen.ticket.status.clone().unwrap_or_default();
@@ -91,6 +107,12 @@ pub fn mark(seen: &Observed, now: Timestamp) -> Option<TicketStatus> {
         return None;
     }
     (seen.ticket.status.as_ref() != Some(&status)).then_some(status)
+}
+
+/// Whether a ticket says that it was forgotten: no decision about it was made since.
+pub fn is_marked(seen: &Observed) -> bool {
+    let status = seen.ticket.status.as_ref();
+    status.is_some_and(|status| conditions::holds(&status.conditions, NEGLECTED))
 }
 
 /// A decision is made: whatever was forgotten is no longer.

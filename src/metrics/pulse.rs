@@ -48,7 +48,7 @@ impl Pulse {
         );
         to.register(
             "neglected_tickets",
-            "Tickets with something due that the last audit found undone",
+            "Tickets that the last audit found with something due undone, or unreadable",
             self.neglected.clone(),
         );
         to.register(

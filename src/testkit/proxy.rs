@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -170,7 +171,9 @@ async fn handle(
     script: &Script,
 ) -> Result<Response<Answer>, Broken> {
     let call = Call::of(request.method(), request.uri());
-    let (seen, fault) = script.arrive(&call);
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let (seen, fault) = script.arrive(&call, &body);
     if let Some(fault) = &fault
         && let Some(answer) = before(fault).await?
     {
@@ -180,7 +183,7 @@ async fn handle(
     if call.verb == Verb::Watch {
         watching::until_not_frozen(script.watches(&call.resource).subscribe()).await;
     }
-    let answer = forward(request, upstream).await?;
+    let answer = forward(parts, body, upstream).await?;
     script.answered(seen, answer.status());
     if call.verb == Verb::Watch && answer.status().is_success() {
         let (parts, body) = answer.into_parts();
@@ -196,9 +199,11 @@ async fn handle(
     Ok(Response::from_parts(parts, body))
 }
 
-async fn forward(request: Request<Incoming>, upstream: &Client) -> Result<Response<Body>, Broken> {
-    let (mut parts, body) = request.into_parts();
-    let body = body.collect().await?.to_bytes();
+async fn forward(
+    mut parts: Parts,
+    body: Bytes,
+    upstream: &Client,
+) -> Result<Response<Body>, Broken> {
     for of_this_connection in [HOST, CONNECTION, TRANSFER_ENCODING] {
         parts.headers.remove(of_this_connection);
     }
@@ -224,7 +229,7 @@ async fn before(fault: &Fault) -> Result<Option<Response<Answer>>, Broken> {
             status,
             retry_after,
         } => Ok(Some(refusal(*status, *retry_after))),
-        Fault::LostAnswer | Fault::HeldAnswer | Fault::TornAnswer => Ok(None),
+        Fault::Spared | Fault::LostAnswer | Fault::HeldAnswer | Fault::TornAnswer => Ok(None),
     }
 }
 
@@ -234,9 +239,11 @@ async fn after(fault: &Fault, body: Bytes) -> Result<Answer, Broken> {
         Fault::LostAnswer => Err(Broken::OnPurpose),
         Fault::HeldAnswer => std::future::pending().await,
         Fault::TornAnswer => Ok(watching::torn(&body)),
-        Fault::LostRequest | Fault::HeldRequest | Fault::Late(_) | Fault::Refused { .. } => {
-            Ok(whole(body))
-        }
+        Fault::Spared
+        | Fault::LostRequest
+        | Fault::HeldRequest
+        | Fault::Late(_)
+        | Fault::Refused { .. } => Ok(whole(body)),
     }
 }
 

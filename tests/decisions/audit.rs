@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use firebell::api::{DeliveryState, Time};
-use firebell::domain::audit::{Finding, look};
-use firebell::domain::next::Waiting;
-use firebell::domain::observed::{Remembered, Settings};
+use firebell::domain::audit::{Finding, is_marked, look, mark};
+use firebell::domain::decide::decide;
+use firebell::domain::next::{Next, Waiting};
+use firebell::domain::observed::{Observed, Remembered, Settings};
 use firebell::domain::telling::delivery::{DeliveryId, Progress};
 use firebell::testkit::model::Model;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::world::{acknowledge, at, example};
 
@@ -83,7 +84,7 @@ fn what_is_written_as_being_sent_is_waited_for_for_five_minutes_and_is_then_undo
 }
 
 #[test]
-fn what_only_this_process_knows_excuses_nothing() {
+fn what_only_this_process_knows_excuses_nothing_that_is_written() {
     let settings = Settings::default();
     let model = being_sent("09:58:30");
     let mut seen = model.observe();
@@ -99,4 +100,47 @@ fn what_only_this_process_knows_excuses_nothing() {
     let answer = (Some(at("11:00")), Waiting::Deadline);
     seen.remembered = Remembered::of(&seen, &settings, at("10:00"), answer).map(Arc::new);
     assert_eq!(look(&seen, &settings, at("10:00")), Finding::Undone);
+}
+
+/// A ticket whose repeat of 10:05 has left and stands in no status yet.
+fn handed_over(now: Timestamp) -> Observed {
+    let mut model = example();
+    model.run_until(at("10:03"));
+    model.now = now;
+    let mut seen = model.observe();
+    let Next::Deliver(due) = decide(&seen, &Settings::default(), now) else {
+        panic!("a repeat is due")
+    };
+    let attempts = 0;
+    for delivery in due {
+        let since = delivery.due;
+        seen.outbox
+            .insert(delivery.id, Progress::InFlight { since, attempts });
+    }
+    seen
+}
+
+#[test]
+fn what_has_left_and_is_not_recorded_yet_stands_in_line() {
+    let now = at("10:06");
+    let found = look(&handed_over(now), &Settings::default(), now);
+    assert_eq!(found, Finding::Unrecorded);
+}
+
+#[test]
+fn what_has_left_five_minutes_ago_should_have_been_recorded() {
+    let now = at("10:05") + SignedDuration::from_mins(5);
+    let found = look(&handed_over(now), &Settings::default(), now);
+    assert_eq!(found, Finding::Undone);
+}
+
+#[test]
+fn a_ticket_says_that_it_was_forgotten_until_the_next_decision() {
+    let mut model = example();
+    model.run_until(at("10:03"));
+    assert!(!is_marked(&model.observe()));
+    model.ticket.status = mark(&model.observe(), model.now);
+    assert!(is_marked(&model.observe()));
+    model.run_until(at("10:06"));
+    assert!(!is_marked(&model.observe()));
 }

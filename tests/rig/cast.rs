@@ -82,6 +82,11 @@ impl<'a> Cast<'a> {
         Self { stage, proxy, crew }
     }
 
+    /// The operator that runs.
+    pub fn operator(&self) -> &Operator {
+        self.crew.operator.as_ref().unwrap()
+    }
+
     /// Waits until the operator has called for no change for `calm`; false if it never rests.
     pub async fn rests(&self, calm: Duration) -> bool {
         let rests = async || {

@@ -30,6 +30,8 @@ pub enum Disturbance {
     /// The leader of two stands still while the nth call that fits is on its way, until long after its lease: the call
     /// arrives when another leads.
     StandStill(Aim, usize),
+    /// The same once the nth message came to a path: before the receiver answers it, or once it has.
+    StandStillAtSend(String, usize, Moment),
     /// Once the first page has come, every call is broken for a while.
     Outage(Fault, Duration),
     /// The operator's wall clock jumps by so many seconds: before its start, or once the first page has come.
@@ -84,6 +86,13 @@ impl Disturbance {
                 cast.crew.deceive(&file);
                 None
             }
+            Self::StandStillAtSend(path, nth, moment) => {
+                cast.crew.elect(&cast.stage.namespace);
+                if *moment == Moment::Before {
+                    hang_at(cast, path, *nth);
+                }
+                None
+            }
             Self::StandStill(aim, nth) => {
                 cast.crew.elect(&cast.stage.namespace);
                 let late = Fault::Late(BEYOND_ITS_LEASE);
@@ -97,8 +106,7 @@ impl Disturbance {
                 Some(cast.proxy.lay(aim.clone(), Which::Nth(*nth), fault))
             }
             Self::KillAtSend(path, nth, Moment::Before) => {
-                let nth = u32::try_from(*nth).unwrap_or(u32::MAX);
-                cast.stage.receiver.on(path, Behaviour::HangAt { nth });
+                hang_at(cast, path, *nth);
                 None
             }
             Self::Broken(aim, nth, fault) => {
@@ -118,7 +126,9 @@ impl Disturbance {
         let got = |path: &str| stage.receiver.pages_for(path).len();
         let came = || match (self, laid) {
             (_, Some(laid)) => proxy.hits(laid) > 0,
-            (Self::KillAtSend(path, nth, _), None) => got(path) >= *nth,
+            (Self::KillAtSend(path, nth, _) | Self::StandStillAtSend(path, nth, _), None) => {
+                got(path) >= *nth
+            }
             (Self::Outage(..) | Self::Silence(_) | Self::Clock(..), None) => got("/alice") > 0,
             (Self::Watches(_, _, path), None) => path.is_none_or(|path| got(path) > 0),
             (Self::None, None) => true,
@@ -147,7 +157,9 @@ impl Disturbance {
         struck.cancel();
         let down = match self {
             Self::KillAt(..) | Self::KillAtSend(..) => crew.crash().await,
-            Self::StandStill(..) => crew.stand_still(BEYOND_ITS_LEASE / 2).await,
+            Self::StandStill(..) | Self::StandStillAtSend(..) => {
+                crew.stand_still(BEYOND_ITS_LEASE / 2).await
+            }
             Self::Outage(fault, lasts) => {
                 let laid = proxy.lay(Aim::all(), Which::Every, fault.clone());
                 tokio::time::sleep(*lasts).await;
@@ -169,6 +181,12 @@ impl Disturbance {
             noticed: Duration::ZERO,
         }
     }
+}
+
+/// The receiver never answers the nth message to a path.
+fn hang_at(cast: &Cast<'_>, path: &str, nth: usize) {
+    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+    cast.stage.receiver.on(path, Behaviour::HangAt { nth });
 }
 
 /// Lets the watches of tickets fall silent and waits until the operator has opened a new one.

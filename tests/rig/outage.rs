@@ -1,4 +1,5 @@
-//! API server and etcd are killed while many tickets are armed: what is due meanwhile leaves on time, once.
+//! The API server is away while many tickets are armed, killed with etcd or refusing everything: what is due meanwhile
+//! leaves on time, once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +7,9 @@ use std::time::Duration;
 use firebell::api::{DeliveryState, Ticket};
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
+use firebell::testkit::proxy::{Aim, Fault, Which};
 use firebell::testkit::stage::{LIMIT, Stage};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 
@@ -25,9 +28,9 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
     stage.install(firebell::api::crds()).await;
     let mut cast = Cast::on(stage).await;
     cast.crew.start().await;
-    let due = arm(&cast, tickets).await;
-    let first = due.values().min().copied().unwrap_or_default() - BEFORE;
-    until(first).await;
+    let after = SignedDuration::from_secs(20 + i64::try_from(tickets / 8).unwrap());
+    let due = arm(&cast, tickets, after, Duration::ZERO).await;
+    until(first(&due) - BEFORE).await;
     plane.kill_apiserver().unwrap();
     plane.kill_etcd().unwrap();
     let died = Timestamp::now();
@@ -40,19 +43,8 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
         points: 1,
         ..Row::default()
     };
-    if !recorded(&cast, tickets, "contact/bob").await {
-        row.broken
-            .push("(4) not every page was recorded after the outage".to_owned());
-    }
-    if !cast.rests(CALM).await {
-        row.broken
-            .push("(5) the operator did not come to rest".to_owned());
-    }
-    judge(&cast, &due, &mut row);
-    let inside = due
-        .values()
-        .filter(|due| (died..served).contains(due))
-        .count();
+    settle(&cast, &due, &mut row).await;
+    let inside = inside(&due, died, served);
     let most = row.lateness.as_secs_f32();
     let away = served.duration_since(died).as_secs();
     row.note =
@@ -60,16 +52,93 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
     row
 }
 
-/// Creates tickets and waits until the second step of each is armed: when it is due, by ticket, as its status says. A
-/// chain starts when its policy is in use, which may be later than the ticket.
-async fn arm(cast: &Cast<'_>, tickets: usize) -> BTreeMap<String, Timestamp> {
+/// How long everything is refused.
+const REFUSED: Duration = Duration::from_mins(1);
+/// Tickets that fall due meanwhile, one after the other.
+const TICKETS: usize = 20;
+/// From one of them to the next.
+const APART: Duration = Duration::from_millis(2500);
+/// From a ticket's creation to its second step: all are armed when the first is due.
+const AFTER: SignedDuration = SignedDuration::from_secs(70);
+
+/// A minute in which every call is refused, once for each status, side by side.
+pub async fn refused(name: &str, refusals: &[Fault]) -> Row {
+    let lived = join_all(refusals.iter().map(refused_by)).await;
+    let mut row = Row {
+        fault: name.to_owned(),
+        points: lived.len(),
+        ..Row::default()
+    };
+    let mut inside = 0;
+    for (point, due) in lived {
+        row.lost += point.lost;
+        row.repeated += point.repeated;
+        row.late += point.late;
+        row.lateness = row.lateness.max(point.lateness);
+        row.broken.extend(point.broken);
+        inside += due;
+    }
+    row.note = format!("{inside} due within the minutes");
+    row
+}
+
+/// One such minute, and how many fell due in it.
+async fn refused_by(refusal: &Fault) -> (Row, usize) {
+    let mut cast = Cast::gather().await;
+    cast.crew.start().await;
+    let due = arm(&cast, TICKETS, AFTER, APART).await;
+    until(first(&due) - BEFORE).await;
+    let began = Timestamp::now();
+    let laid = cast.proxy.lay(Aim::all(), Which::Every, refusal.clone());
+    tokio::time::sleep(REFUSED).await;
+    cast.proxy.lift(laid);
+    let ended = Timestamp::now();
+    let mut row = Row::default();
+    settle(&cast, &due, &mut row).await;
+    let broken = row.broken.into_iter();
+    row.broken = broken.map(|what| format!("{refusal:?}: {what}")).collect();
+    (row, inside(&due, began, ended))
+}
+
+fn first(due: &BTreeMap<String, Timestamp>) -> Timestamp {
+    due.values().min().copied().unwrap_or_default()
+}
+
+/// How many are due within a time.
+fn inside(due: &BTreeMap<String, Timestamp>, from: Timestamp, to: Timestamp) -> usize {
+    due.values().filter(|due| (from..to).contains(due)).count()
+}
+
+/// After the outage: everything is recorded, the operator comes to rest, and each page came once, on time.
+async fn settle(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Row) {
+    if !recorded(cast, due.len(), "contact/bob").await {
+        row.broken
+            .push("(4) not every page was recorded after the outage".to_owned());
+    }
+    if !cast.rests(CALM).await {
+        row.broken
+            .push("(5) the operator did not come to rest".to_owned());
+    }
+    judge(cast, due, row);
+}
+
+/// Creates tickets, `apart` from each other, and waits until the second step of each is armed, `after` the first: when
+/// it is due, by ticket, as its status says. A chain starts when its policy is in use, which may be later than the
+/// ticket.
+async fn arm(
+    cast: &Cast<'_>,
+    tickets: usize,
+    after: SignedDuration,
+    apart: Duration,
+) -> BTreeMap<String, Timestamp> {
     let stage = &cast.stage;
-    let after = format!("{}s", 20 + tickets / 8);
+    let after = format!("{}s", after.as_secs());
     stage
         .apply_policy("gold", stage.short_policy(&after, 2))
         .await;
     for number in 0..tickets {
         stage.create_ticket(&format!("t{number}")).await;
+        tokio::time::sleep(apart).await;
     }
     assert!(
         recorded(cast, tickets, "contact/alice").await,

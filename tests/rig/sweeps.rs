@@ -13,7 +13,7 @@ use super::judge::Clean;
 use super::point::{Plan, live, live_all};
 use super::story::Story;
 use super::table::{Row, Table};
-use super::{outage, quiet, undecodable};
+use super::{heart, outage, quiet, undecodable};
 
 /// What the runs without faults taught.
 pub struct Lessons {
@@ -58,12 +58,25 @@ struct Lesson {
 
 /// Runs what was asked for: side by side what does not disturb each other.
 pub async fn run(extent: &Extent) -> Table {
-    let (points, away) = tokio::join!(Box::pin(points(extent)), Box::pin(away(extent)));
+    let (points, away, hearts) = tokio::join!(
+        Box::pin(points(extent)),
+        Box::pin(away(extent)),
+        Box::pin(hearts(extent))
+    );
     let mut table = Table::default();
-    for row in points.into_iter().chain(away).chain(alone(extent).await) {
+    let beside = points.into_iter().chain(away).chain(hearts);
+    for row in beside.chain(alone(extent).await) {
         table.add(row);
     }
     table
+}
+
+/// What must stop the heart.
+async fn hearts(extent: &Extent) -> Option<Row> {
+    if !extent.wants(HEART) {
+        return None;
+    }
+    Some(heart::hearts(HEART, extent).await)
 }
 
 /// The points of all kinds.
@@ -99,6 +112,11 @@ async fn away(extent: &Extent) -> Vec<Row> {
         let tickets = if extent.all { 200 } else { 50 };
         rows.push(outage::servers_killed(KILLED, Duration::ZERO, tickets).await);
     }
+    if extent.wants(REFUSED_LONG) {
+        let all = [429, 500, 503, 504].map(refused);
+        let few = if extent.all { all.len() } else { 1 };
+        rows.push(outage::refused(REFUSED_LONG, &all[..few]).await);
+    }
     if extent.all && extent.wants(KILLED_LONG) {
         rows.push(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
     }
@@ -122,6 +140,8 @@ async fn alone(extent: &Extent) -> Vec<Row> {
 const UNDECODABLE: &str = "tickets are stored that nobody can decode";
 const KILLED: &str = "API server and etcd are killed and started again";
 const KILLED_LONG: &str = "API server and etcd are killed for 60 s";
+const REFUSED_LONG: &str = "every call is refused for 60 s: 429, 500, 503, 504";
+const HEART: &str = "the pager is sick: its heart must stop, and beat again";
 const FLOOD: &str = "tickets flood the neighbour's namespace";
 const IDLE: &str = "nothing happens";
 
@@ -206,7 +226,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "the leader of two stands still beyond its lease",
-        few: 2,
+        few: 4,
         plans: stands_still,
     },
 ];
@@ -246,12 +266,18 @@ fn each_write(known: &Lessons, fault: &Fault) -> Vec<Plan> {
     plans.collect()
 }
 
-/// While a write of a ticket's status is on its way.
+/// While a write is on its way, one of the lease too: early in the story, in its middle, late; and on either side of a
+/// receiver's answer.
 fn stands_still(known: &Lessons) -> Vec<Plan> {
-    let writes = known.unanswered.writes.iter();
-    let of_tickets = writes.filter(|(aim, _)| aim.resource == "tickets/status");
-    let plans = of_tickets.map(|(aim, nth)| unanswered(Disturbance::StandStill(aim.clone(), *nth)));
-    plans.collect()
+    let lease = [5, 8, 11].map(|nth| (Aim::at(Verb::Update, "leases"), nth));
+    let writes = known.unanswered.writes.iter().cloned().chain(lease);
+    let at_writes = writes.map(|(aim, nth)| Disturbance::StandStill(aim, nth));
+    let moments = [Moment::Before, Moment::After].into_iter();
+    let at_sends = moments.flat_map(|moment| {
+        let sends = known.unanswered.sends.iter();
+        sends.map(move |(path, nth)| Disturbance::StandStillAtSend(path.clone(), *nth, moment))
+    });
+    at_writes.chain(at_sends).map(unanswered).collect()
 }
 
 fn refused(status: u16) -> Fault {
@@ -271,7 +297,7 @@ fn refused_for_a_while() -> Vec<Plan> {
 /// An hour either way, before the start and after the first page. Without libfaketime nothing is shown, and said so.
 fn clock_jumps() -> Vec<Plan> {
     if !deceives() {
-        println!("the wall clock is not moved: libfaketime is missing; `make rig` fetches it");
+        println!("the wall clock is not moved: libfaketime is missing; `make faketime` fetches it");
         return Vec::new();
     }
     let moments = [Moment::Before, Moment::After].into_iter();

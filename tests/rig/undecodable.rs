@@ -34,7 +34,7 @@ pub async fn beside(name: &str, lessons: &Lessons) -> Row {
 }
 
 /// Stores a ticket whose title is no text.
-async fn store(plane: &ControlPlane, namespace: &str, name: &str) {
+pub async fn store(plane: &ControlPlane, namespace: &str, name: &str) {
     let ticket = format!(
         "apiVersion: firebell.dev/v1alpha1\nkind: Ticket\nmetadata: {{name: {name}}}\nspec: {{title: [no, text]}}\n"
     );

@@ -1,20 +1,26 @@
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::routing::any;
+use axum::{Json, Router};
 use kube::Config;
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{Heartbeat, Switch};
 use crate::api::{Ticket, TicketSpec};
 use crate::clock::{OperatorClock, WallClock};
 use crate::connectors::http::{HttpClient, HttpOptions};
-use crate::controller::auditor::Auditor;
+use crate::controller::auditor::{Auditor, Found};
 use crate::controller::client::{Ear, client};
 use crate::controller::commit::StatusWriter;
 use crate::controller::events::Events;
 use crate::controller::freshness::{SILENCE, Watches};
 use crate::controller::gate::Gate;
+use crate::controller::key::Key;
 use crate::controller::leader::{Leadership, Post, Standing};
 use crate::controller::ticket::TicketDesk;
 use crate::controller::unanswered::Unanswered;
@@ -26,7 +32,7 @@ use crate::outbox::{Outbox, OutboxConfig, Unobserved};
 use crate::serve::Health;
 use crate::testkit::receiver::{Behaviour, Receiver};
 
-/// A heartbeat over a view that nobody works on, in front of a switch; the API server is away.
+/// A heartbeat over a view that nobody works on, in front of a switch; the API server is away, or only takes marks.
 struct Scene {
     heartbeat: Heartbeat,
     switch: Receiver,
@@ -41,6 +47,7 @@ const EVERY: Duration = Duration::from_secs(30);
 
 /// What a desk stands on.
 struct Ground {
+    api: http::Uri,
     clock: OperatorClock,
     watches: Watches,
     metrics: Metrics,
@@ -55,8 +62,8 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
         watches: ground.watches.clone(),
         metrics: metrics.clone(),
     };
-    let nowhere = Config::new("http://127.0.0.1:1".parse().unwrap());
-    let client = client(nowhere, ear, ground.leadership.clone()).unwrap();
+    let config = Config::new(ground.api.clone());
+    let client = client(config, ear, ground.leadership.clone()).unwrap();
     let (tickets, asked) = mpsc::unbounded_channel();
     let (policies, policies_queue) = mpsc::unbounded_channel();
     let (doubts, doubts_queue) = mpsc::unbounded_channel();
@@ -110,11 +117,16 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
 }
 
 async fn scene() -> Scene {
+    scene_at("http://127.0.0.1:1").await
+}
+
+async fn scene_at(api: &str) -> Scene {
     let switch = Receiver::start().await.unwrap();
     let (post, leadership) = Leadership::elected();
     let until = Instant::now() + Duration::from_hours(1);
     post.tell(Standing::Leads { until });
     let ground = Ground {
+        api: api.parse().unwrap(),
         clock: OperatorClock::start(),
         watches: Watches::default(),
         metrics: Metrics::default(),
@@ -230,6 +242,75 @@ async fn a_ticket_without_a_decision_withholds_it_and_is_looked_at_again() {
     );
 }
 
+/// An API server that takes each write of the ticket, and says so.
+async fn api_server() -> String {
+    let writes = Arc::new(AtomicU64::new(1));
+    let answer = move |operations: Json<Vec<Value>>| {
+        let version = writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let status = operations
+            .0
+            .into_iter()
+            .find(|one| one["path"] == "/status");
+        let mut ticket = json!({
+            "apiVersion": "firebell.dev/v1alpha1", "kind": "Ticket", "spec": {"title": ""},
+            "metadata": {"name": "forgotten", "namespace": "shop", "uid": "u", "resourceVersion": version.to_string()},
+        });
+        ticket["status"] = status
+            .map(|status| status["value"].clone())
+            .unwrap_or_default();
+        async move { Json(ticket) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = Router::new().fallback(any(answer));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+#[tokio::test]
+async fn the_mark_on_a_forgotten_ticket_is_no_progress() {
+    let mut scene = scene_at(&api_server().await).await;
+    scene.plant("1");
+    assert_eq!(scene.heartbeat.check().await, [""; 0]);
+    for _ in 0..3 {
+        let amiss = scene.heartbeat.check().await;
+        assert!(
+            amiss[0].contains("1 tickets have something due"),
+            "{amiss:?}"
+        );
+    }
+    let held = scene
+        .view
+        .tickets
+        .get(&Key::new("shop", "forgotten"))
+        .unwrap();
+    assert_eq!(
+        held.ticket.metadata.resource_version.as_deref(),
+        Some("2"),
+        "marked once"
+    );
+}
+
+#[tokio::test]
+async fn a_ticket_that_cannot_be_read_withholds_it_until_it_is_gone() {
+    let mut scene = scene().await;
+    let metadata = ObjectMeta {
+        name: Some("torn".into()),
+        namespace: Some("shop".into()),
+        resource_version: Some("1".into()),
+        ..ObjectMeta::default()
+    };
+    scene.view.undecodable_ticket(&metadata);
+    let amiss = scene.minute().await;
+    assert!(amiss[0].contains("1 tickets cannot be read"), "{amiss:?}");
+    assert_eq!(scene.beats(), 0);
+    let text = scene.metrics.text();
+    assert!(text.contains("firebell_neglected_tickets 1"), "{text}");
+    scene.view.lose_ticket(&Key::new("shop", "torn"), None);
+    assert_eq!(scene.minute().await, [""; 0]);
+    assert_eq!(scene.beats(), 1);
+}
+
 #[tokio::test]
 async fn a_ticket_that_changes_is_in_work() {
     let mut scene = scene().await;
@@ -243,9 +324,9 @@ async fn a_ticket_that_changes_is_in_work() {
 async fn a_frozen_watch_withholds_it() {
     let scene = scene().await;
     let now = Instant::now();
-    assert_eq!(scene.heartbeat.amiss(0, now), [""; 0]);
+    assert_eq!(scene.heartbeat.amiss(Found::default(), now), [""; 0]);
     let later = now + SILENCE + Duration::from_secs(1);
-    let amiss = scene.heartbeat.amiss(0, later);
+    let amiss = scene.heartbeat.amiss(Found::default(), later);
     assert!(
         amiss
             .iter()
@@ -258,7 +339,7 @@ async fn a_frozen_watch_withholds_it() {
 async fn a_loop_that_stands_still_withholds_it() {
     let scene = scene().await;
     let later = Instant::now() + EVERY + Duration::from_secs(1);
-    let amiss = scene.heartbeat.amiss(0, later);
+    let amiss = scene.heartbeat.amiss(Found::default(), later);
     assert!(
         amiss
             .iter()

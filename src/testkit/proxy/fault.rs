@@ -11,6 +11,8 @@ pub struct Aim {
     pub verb: Option<Verb>,
     /// Calls on this resource, with its subresource; empty = on any.
     pub resource: String,
+    /// Calls whose body holds this text; empty = whatever it holds.
+    pub text: String,
 }
 
 impl Aim {
@@ -19,7 +21,15 @@ impl Aim {
         Self {
             verb: Some(verb),
             resource: resource.to_owned(),
+            text: String::new(),
         }
+    }
+
+    /// Of these, the calls whose body holds a text.
+    #[must_use]
+    pub fn saying(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.text);
+        self
     }
 
     /// Every call.
@@ -27,12 +37,14 @@ impl Aim {
         Self {
             verb: None,
             resource: String::new(),
+            text: String::new(),
         }
     }
 
-    pub(super) fn fits(&self, call: &Call) -> bool {
+    pub(super) fn fits(&self, call: &Call, body: &[u8]) -> bool {
         self.verb.is_none_or(|verb| verb == call.verb)
             && (self.resource.is_empty() || self.resource == call.resource)
+            && (self.text.is_empty() || String::from_utf8_lossy(body).contains(&self.text))
     }
 }
 
@@ -57,6 +69,8 @@ impl Which {
 /// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing: it is spared what was laid later.
+    Spared,
     /// The connection ends before anything is passed on.
     LostRequest,
     /// It is passed on and takes effect; the connection ends without the answer.

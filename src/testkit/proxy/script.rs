@@ -67,11 +67,11 @@ impl Script {
     }
 
     /// Notes a call: its place among those seen, and the fault that breaks it.
-    pub(super) fn arrive(&self, call: &Call) -> (usize, Option<Fault>) {
+    pub(super) fn arrive(&self, call: &Call, body: &[u8]) -> (usize, Option<Fault>) {
         let mut fault = None;
         let mut rules = self.rules.lock();
         for rule in rules.iter_mut().filter(|rule| !rule.lifted) {
-            if rule.aim.fits(call) {
+            if rule.aim.fits(call, body) {
                 rule.fitting += 1;
                 if fault.is_none() && rule.which.means(rule.fitting) {
                     rule.hits += 1;

@@ -74,8 +74,12 @@ impl Behind {
     }
 
     async fn patch(&self) -> reqwest::Result<reqwest::Response> {
+        self.patch_with("{}").await
+    }
+
+    async fn patch_with(&self, body: &'static str) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{TICKETS}/a/status", self.proxy.url());
-        reqwest::Client::new().patch(url).body("{}").send().await
+        reqwest::Client::new().patch(url).body(body).send().await
     }
 
     /// Opens a watch, and waits until the API server has it too.
@@ -181,6 +185,18 @@ async fn only_the_nth_call_that_fits_is_broken() {
     assert!(behind.patch().await.is_err());
     assert!(behind.patch().await.is_ok());
     assert_eq!((behind.proxy.hits(laid), behind.asked()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_call_that_says_something_may_be_spared_what_others_meet() {
+    let behind = behind().await;
+    let spared = status_patch().saying("Neglected");
+    behind.proxy.lay(spared, Which::Every, Fault::Spared);
+    behind
+        .proxy
+        .lay(status_patch(), Which::Every, Fault::LostRequest);
+    assert!(behind.patch().await.is_err());
+    assert!(behind.patch_with(r#"{"type":"Neglected"}"#).await.is_ok());
 }
 
 #[tokio::test]
