@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::SignedDuration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
 use super::args::RunArgs;
@@ -17,6 +18,15 @@ use crate::controller::leader::fence::FencedSender;
 use crate::domain::telling::delivery::TicketKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outbox::{DeliveryObserver, DeliveryResult, Outbox, OutboxConfig};
+
+/// Threads of their own for all that leaves, until the process ends. In a flood thousands of looks and writes stand in
+/// line on the others, and a page has a dozen steps to take from its hand-over to its receipt: each would stand there.
+fn threads() -> anyhow::Result<&'static Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.thread_name("pages").enable_all().build();
+    let runtime = runtime.context("the threads for pages cannot be started")?;
+    Ok(Box::leak(Box::new(runtime)))
+}
 
 /// The one client for all that leaves by HTTP.
 pub fn http_client(args: &RunArgs) -> anyhow::Result<HttpClient> {
@@ -38,7 +48,7 @@ pub fn outbox(
     base: &Base,
     secrets: Arc<dyn SecretSource>,
     reports: mpsc::UnboundedSender<TicketKey>,
-) -> Outbox {
+) -> anyhow::Result<Outbox> {
     let clock = Arc::new(base.clock.clone());
     let connectors = Connectors::new(http, secrets.clone(), clock.clone());
     let connectors = Linked::new(connectors, issuer(args), secrets);
@@ -47,13 +57,14 @@ pub fn outbox(
         inner: Arc::new(connectors),
         leadership: base.leadership.clone(),
     };
-    Outbox::new(
+    let _inside = threads()?.enter();
+    Ok(Outbox::new(
         OutboxConfig::default(),
         Arc::new(sender),
         clock,
         observer,
         reports,
-    )
+    ))
 }
 
 /// Where links for answers lead; `None` = pages carry none.

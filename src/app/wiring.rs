@@ -11,6 +11,7 @@ use kube::core::{DeserializeGuard, NamespaceResourceScope, Resource};
 use kube::{Api, Client};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -120,7 +121,7 @@ impl Operator {
         #[cfg(feature = "testkit")]
         let secrets = crate::testkit::fragile::fragile(secrets);
         let http = http_client(args)?;
-        let outbox = outbox(args, http.clone(), &base, secrets.clone(), report_bell);
+        let outbox = outbox(args, http.clone(), &base, secrets.clone(), report_bell)?;
         let view = Arc::new(View::new(
             args.shared_policy_namespace.clone(),
             outbox.clone(),
@@ -178,6 +179,7 @@ impl Operator {
         let Self {
             base,
             view,
+            outbox,
             bells,
             tickets,
             policies,
@@ -226,12 +228,14 @@ impl Operator {
             health,
             leadership,
             halt: halt.clone(),
+            others: Handle::current(),
         };
         let writing = events::write(client, queues.events, metrics, flush.clone());
         Running {
             policies: tokio::spawn(engine.clone().run(policies, queues.policies)),
             rcas: tokio::spawn(engine.clone().run(rcas, queues.rcas)),
-            tickets: tokio::spawn(engine.run(tickets, queues.tickets)),
+            // Beside what leaves, so that deadlines are met in a flood too.
+            tickets: outbox.runtime().spawn(engine.run(tickets, queues.tickets)),
             events: tokio::spawn(writing),
         }
     }

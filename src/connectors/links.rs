@@ -83,6 +83,13 @@ impl<S: Sender> Sender for Linked<S> {
             None => self.inner.send(way, parcel, attempt).await,
         }
     }
+
+    async fn prepare(&self, way: &Way) {
+        if let Some(issuer) = &self.issuer {
+            let _read = self.secrets.get(&issuer.namespace, &issuer.secret).await;
+        }
+        self.inner.prepare(way).await;
+    }
 }
 
 /// Who may answer a delivery by a link on this way.

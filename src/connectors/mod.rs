@@ -81,6 +81,9 @@ impl SendOutcome {
 pub trait Sender: Send + Sync {
     /// Tries once.
     async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome;
+
+    /// Reads what a try within the next moments will need of the API server, so that it waits for nothing then.
+    async fn prepare(&self, _way: &Way) {}
 }
 
 /// All ways out that this version speaks.
@@ -163,6 +166,11 @@ impl Sender for Connectors {
             ConnectorType::Email => email::send(&one).await,
         };
         sent.unwrap_or_else(|message| SendOutcome::Refused { message })
+    }
+
+    async fn prepare(&self, way: &Way) {
+        // What cannot be read now is asked for again, and told, when it is needed.
+        let _read = self.secret(way).await;
     }
 }
 

@@ -1,5 +1,8 @@
 //! Runs looks at objects in the order of their schedule, each at most once at a time. A panic is a failure of that
 //! one look (architecture.md, trap 5); an error rests by its class; whoever ends well says when to look again.
+//!
+//! Looks whose deadline has come have places of their own, and run where the loop runs; all others may run elsewhere.
+//! So a flood of changes delays no deadline.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,6 +12,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -16,13 +20,13 @@ use super::backoff;
 use super::error::Class;
 use super::key::Key;
 use super::leader::Leadership;
-use super::schedule::Schedule;
+use super::schedule::{Cause, Schedule};
 use super::view::Trigger;
 use crate::clock::Now;
 use crate::metrics::{Kind, Metrics, Outcome};
 use crate::serve::Health;
 
-/// Looks that compute at once; one that waits for the API server gives its place away.
+/// Looks of one cause that compute at once; one that waits for the API server gives its place away.
 const PLACES: usize = 32;
 /// Longest sleep: a clock that was steered is noticed, and the loop shows that it moves.
 const NAP: Duration = Duration::from_millis(200);
@@ -87,18 +91,36 @@ pub struct Engine<C> {
     /// Told to halt, the engine waits for no deadline any more: it looks at what has changed so far, waits for the
     /// looks that run, and ends.
     pub halt: CancellationToken,
+    /// Where looks run for which no deadline has come.
+    pub others: Handle,
 }
 
 /// The queues inside a running engine.
 struct Loop<L> {
     looker: Arc<L>,
-    places: Arc<Semaphore>,
+    places: Places,
+    others: Handle,
     running: usize,
     ended: mpsc::UnboundedSender<(Key, Option<Turn>)>,
     schedule: Schedule<Key>,
     /// Failures of one class in a row: a rest grows with its own kind only.
     failures: HashMap<Key, (Class, u32)>,
     metrics: Metrics,
+}
+
+/// Places by what made an object ready.
+struct Places {
+    due: Arc<Semaphore>,
+    changed: Arc<Semaphore>,
+}
+
+impl Places {
+    fn of(&self, cause: Cause) -> Arc<Semaphore> {
+        match cause {
+            Cause::Deadline => self.due.clone(),
+            Cause::Change => self.changed.clone(),
+        }
+    }
 }
 
 impl<C: Now> Engine<C> {
@@ -109,7 +131,7 @@ impl<C: Now> Engine<C> {
         mut triggers: mpsc::UnboundedReceiver<Trigger>,
     ) {
         let (ended, mut ends) = mpsc::unbounded_channel();
-        let mut work = Loop::new(looker, ended, self.metrics);
+        let mut work = Loop::new(looker, ended, self.metrics, self.others);
         while !self.halt.is_cancelled() {
             self.health.moves(L::KIND.word());
             work.take_in(&mut triggers, &mut ends, self.clock.now());
@@ -117,13 +139,20 @@ impl<C: Now> Engine<C> {
             if may && work.start_one(self.clock.now()) {
                 continue;
             }
-            let waiting = may && work.schedule.waiting(self.clock.now()) > 0;
+            let now = self.clock.now();
+            let mut waits = |cause| may && work.schedule.waiting(cause, now) > 0;
+            let (due, changed) = (waits(Cause::Deadline), waits(Cause::Change));
+            let (due_place, place) = (
+                work.places.of(Cause::Deadline),
+                work.places.of(Cause::Change),
+            );
             let nap = nap(work.schedule.next_time(), self.clock.now());
             tokio::select! {
                 () = self.halt.cancelled() => {}
                 Some((key, wanted)) = triggers.recv() => work.schedule.trigger(key, wanted),
                 Some((key, turn)) = ends.recv() => work.end(key, turn, self.clock.now()),
-                Ok(permit) = work.places.clone().acquire_owned(), if waiting => drop(permit),
+                Ok(permit) = due_place.acquire_owned(), if due => drop(permit),
+                Ok(permit) = place.acquire_owned(), if changed => drop(permit),
                 () = self.leadership.changed() => {}
                 () = tokio::time::sleep(nap) => {}
             }
@@ -151,10 +180,15 @@ impl<L: Look> Loop<L> {
         looker: Arc<L>,
         ended: mpsc::UnboundedSender<(Key, Option<Turn>)>,
         metrics: Metrics,
+        others: Handle,
     ) -> Self {
         Self {
             looker,
-            places: Arc::new(Semaphore::new(PLACES)),
+            places: Places {
+                due: Arc::new(Semaphore::new(PLACES)),
+                changed: Arc::new(Semaphore::new(PLACES)),
+            },
+            others,
             running: 0,
             ended,
             schedule: Schedule::default(),
@@ -178,16 +212,21 @@ impl<L: Look> Loop<L> {
         }
     }
 
-    /// Starts the most urgent look that is due, if there is a place.
+    /// Starts the most urgent look, if there is a place: one whose deadline has come before all others.
     fn start_one(&mut self, now: Timestamp) -> bool {
-        let Ok(permit) = self.places.clone().try_acquire_owned() else {
+        self.start_for(Cause::Deadline, now) || self.start_for(Cause::Change, now)
+    }
+
+    fn start_for(&mut self, cause: Cause, now: Timestamp) -> bool {
+        let places = self.places.of(cause);
+        let Ok(permit) = places.clone().try_acquire_owned() else {
             return false;
         };
-        let Some(key) = self.schedule.pop(now) else {
+        let Some(key) = self.schedule.pop_for(cause, now) else {
             return false;
         };
         let place = Place {
-            places: self.places.clone(),
+            places,
             held: Some(permit),
         };
         let (look, ended) = (
@@ -195,11 +234,15 @@ impl<L: Look> Loop<L> {
             self.ended.clone(),
         );
         self.running += 1;
-        tokio::spawn(async move {
+        let look = async move {
             let turn = AssertUnwindSafe(look).catch_unwind().await.ok();
             // The receiver ends only after all looks, or with the process.
             let _ = ended.send((key, turn));
-        });
+        };
+        match cause {
+            Cause::Deadline => tokio::spawn(look),
+            Cause::Change => self.others.spawn(look),
+        };
         true
     }
 
@@ -256,6 +299,7 @@ mod tests {
 
     use jiff::{SignedDuration, Timestamp};
     use parking_lot::Mutex;
+    use tokio::runtime::Handle;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
@@ -324,6 +368,7 @@ mod tests {
             health: Health::default(),
             leadership,
             halt: halt.clone(),
+            others: Handle::current(),
         };
         let engine = tokio::spawn(engine.run(looks.clone(), receiver));
         Running {

@@ -17,8 +17,18 @@ type Rank = (Timestamp, u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Timed(Rank),
-    Ready(Rank),
+    Ready(Rank, Cause),
     Running { again: Option<Timestamp> },
+}
+
+/// Why an object is ready. Those whose deadline has come stand in a line of their own: what was armed waits for nothing
+/// that is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its deadline has come.
+    Deadline,
+    /// Something about it changed.
+    Change,
 }
 
 /// The entries of one kind of object.
@@ -26,7 +36,8 @@ enum Place {
 pub struct Schedule<K> {
     places: HashMap<K, Place>,
     timed: BTreeMap<Rank, (K, SignedDuration)>,
-    ready: BTreeMap<Rank, K>,
+    due: BTreeMap<Rank, K>,
+    changed: BTreeMap<Rank, K>,
     arrivals: u64,
 }
 
@@ -35,7 +46,8 @@ impl<K> Default for Schedule<K> {
         Self {
             places: HashMap::new(),
             timed: BTreeMap::new(),
-            ready: BTreeMap::new(),
+            due: BTreeMap::new(),
+            changed: BTreeMap::new(),
             arrivals: 0,
         }
     }
@@ -48,28 +60,58 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
             Some(Place::Running { again }) => {
                 *again = Some(again.map_or(wanted, |earlier| earlier.min(wanted)));
             }
-            Some(Place::Ready(rank)) if rank.0 <= wanted => {}
-            Some(Place::Ready(rank)) => {
-                let old = *rank;
-                self.ready.remove(&old);
-                self.make_ready(key, wanted);
+            Some(Place::Ready(rank, _)) if rank.0 <= wanted => {}
+            Some(Place::Ready(rank, cause)) => {
+                let (old, cause) = (*rank, *cause);
+                self.line(cause).remove(&old);
+                self.make_ready(key, wanted, cause);
             }
             Some(Place::Timed(rank)) => {
                 let old = *rank;
                 self.timed.remove(&old);
-                self.make_ready(key, wanted);
+                // Its deadline may have come just now.
+                let cause = if old.0 <= wanted {
+                    Cause::Deadline
+                } else {
+                    Cause::Change
+                };
+                self.make_ready(key, wanted, cause);
             }
-            None => self.make_ready(key, wanted),
+            None => self.make_ready(key, wanted, Cause::Change),
         }
     }
 
-    /// The most urgent object that is ready at `now`; it counts as running until [`Schedule::finish`].
+    /// The most urgent object that is ready at `now`, whatever made it so; it counts as running until
+    /// [`Schedule::finish`].
     pub fn pop(&mut self, now: Timestamp) -> Option<K> {
         self.ripen(now);
-        let (_, key) = self.ready.pop_first()?;
+        let first = |line: &BTreeMap<Rank, K>| line.first_key_value().map(|(rank, _)| *rank);
+        let cause = match (first(&self.due), first(&self.changed)) {
+            (Some(due), Some(changed)) if changed < due => Cause::Change,
+            (None, _) => Cause::Change,
+            (Some(_), _) => Cause::Deadline,
+        };
+        self.pop_from(cause)
+    }
+
+    /// The most urgent of the objects that are ready at `now` for this cause.
+    pub fn pop_for(&mut self, cause: Cause, now: Timestamp) -> Option<K> {
+        self.ripen(now);
+        self.pop_from(cause)
+    }
+
+    fn pop_from(&mut self, cause: Cause) -> Option<K> {
+        let (_, key) = self.line(cause).pop_first()?;
         self.places
             .insert(key.clone(), Place::Running { again: None });
         Some(key)
+    }
+
+    fn line(&mut self, cause: Cause) -> &mut BTreeMap<Rank, K> {
+        match cause {
+            Cause::Deadline => &mut self.due,
+            Cause::Change => &mut self.changed,
+        }
     }
 
     /// A run ended: the next is at `until`, or at once where something changed meanwhile. `later` is what the
@@ -77,14 +119,14 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
     pub fn finish(&mut self, key: K, until: Option<Timestamp>, later: SignedDuration) {
         let again = match self.places.remove(&key) {
             Some(Place::Running { again }) => again,
-            Some(place @ (Place::Timed(_) | Place::Ready(_))) => {
+            Some(place @ (Place::Timed(_) | Place::Ready(..))) => {
                 self.places.insert(key, place);
                 return;
             }
             None => return,
         };
         if let Some(wanted) = again {
-            self.make_ready(key, wanted);
+            self.make_ready(key, wanted, Cause::Change);
         } else if let Some(until) = until {
             let rank = self.rank(until);
             self.timed.insert(rank, (key.clone(), later));
@@ -97,10 +139,10 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
         self.timed.first_key_value().map(|((time, _), _)| *time)
     }
 
-    /// How many objects are ready at `now` and wait for a place.
-    pub fn waiting(&mut self, now: Timestamp) -> usize {
+    /// How many objects are ready at `now` for this cause and wait for a place.
+    pub fn waiting(&mut self, cause: Cause, now: Timestamp) -> usize {
         self.ripen(now);
-        self.ready.len()
+        self.line(cause).len()
     }
 
     fn ripen(&mut self, now: Timestamp) {
@@ -109,14 +151,15 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
                 break;
             }
             let ((due, _), (key, later)) = entry.remove_entry();
-            self.make_ready(key, due.saturating_add(later).unwrap_or(Timestamp::MAX));
+            let wanted = due.saturating_add(later).unwrap_or(Timestamp::MAX);
+            self.make_ready(key, wanted, Cause::Deadline);
         }
     }
 
-    fn make_ready(&mut self, key: K, wanted: Timestamp) {
+    fn make_ready(&mut self, key: K, wanted: Timestamp, cause: Cause) {
         let rank = self.rank(wanted);
-        self.ready.insert(rank, key.clone());
-        self.places.insert(key, Place::Ready(rank));
+        self.line(cause).insert(rank, key.clone());
+        self.places.insert(key, Place::Ready(rank, cause));
     }
 
     fn rank(&mut self, time: Timestamp) -> Rank {
@@ -129,7 +172,7 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use super::Schedule;
+    use super::{Cause, Schedule};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -184,6 +227,31 @@ mod tests {
             run(&mut schedule, 10),
             ["critical", "first", "second", "low"]
         );
+    }
+
+    #[test]
+    fn who_has_a_deadline_stands_behind_no_change() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("armed", at(0));
+        assert_eq!(run(&mut schedule, 0), ["armed"]);
+        schedule.finish("armed", Some(at(10)), NONE);
+        for key in ["new", "newer", "newest"] {
+            schedule.trigger(key, at(5));
+        }
+        let mut pop = |cause| schedule.pop_for(cause, at(10));
+        assert_eq!(pop(Cause::Deadline), Some("armed"));
+        assert_eq!(pop(Cause::Deadline), None);
+        assert_eq!(pop(Cause::Change), Some("new"));
+    }
+
+    #[test]
+    fn a_change_at_the_very_deadline_does_not_put_it_back_in_line() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("armed", at(0));
+        assert_eq!(run(&mut schedule, 0), ["armed"]);
+        schedule.finish("armed", Some(at(10)), NONE);
+        schedule.trigger("armed", at(11));
+        assert_eq!(schedule.pop_for(Cause::Deadline, at(11)), Some("armed"));
     }
 
     #[test]

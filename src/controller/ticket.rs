@@ -29,6 +29,9 @@ use crate::domain::observed::{Observed, Settings};
 use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
 
+/// How long before a deadline what leaves then is got ready: what it needs of the API server is read, and not waited for
+/// when it is due. Secrets that were read stay good for longer than this.
+const AHEAD: SignedDuration = SignedDuration::from_secs(1);
 /// How long a page waits for a live GET when its watch has gone silent.
 pub const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -81,10 +84,8 @@ impl Look for TicketDesk {
                 if let Some(answer) = rest.remembered {
                     self.view.tickets.remember(world.key(), answer);
                 }
-                Turn::Rest {
-                    until: rest.until,
-                    later,
-                }
+                let until = rest.until.map(|due| self.ahead(world.key(), due));
+                Turn::Rest { until, later }
             }
             Err(error) => self.report(world.key(), &error).await,
         }
@@ -105,6 +106,20 @@ impl TicketDesk {
         }
         place.leave_for(self.check_live(key)).await;
         observe(&self.view, &self.outbox, key)
+    }
+
+    /// When to look at a ticket that waits for a deadline: shortly before it, and then what will leave is got ready.
+    fn ahead(&self, key: &Key, due: Timestamp) -> Timestamp {
+        let early = due.saturating_sub(AHEAD).unwrap_or(due);
+        if early > self.clock.now() {
+            return early;
+        }
+        if let Some(seen) = observe(&self.view, &self.outbox, key)
+            && let Next::Deliver(deliveries) = decide(&seen, &self.settings, due)
+        {
+            self.outbox.prepare(deliveries);
+        }
+        due
     }
 
     async fn report(&self, key: &Key, error: &CallError) -> Turn {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -82,11 +83,13 @@ struct Inner {
     /// Nothing is open.
     idle: Notify,
     stop: CancellationToken,
+    /// Where its tasks run.
+    runtime: Handle,
 }
 
 impl Outbox {
     /// An outbox that sends by `sender`, dates results by `clock` and tells on `reports` whose ticket has a new result.
-    /// Must be called inside a tokio runtime.
+    /// All its tasks run on the tokio runtime that it is made in.
     pub fn new(
         config: OutboxConfig,
         sender: Arc<dyn Sender>,
@@ -106,6 +109,7 @@ impl Outbox {
             changed: Notify::new(),
             idle: Notify::new(),
             stop: CancellationToken::new(),
+            runtime: Handle::current(),
         });
         tokio::spawn(Arc::clone(&inner).keep_time());
         tokio::spawn(Arc::clone(&inner).tell_arrivals(arrived));
@@ -118,6 +122,16 @@ impl Outbox {
         self.inner.change(|book, now, work| {
             for delivery in deliveries {
                 book.hand_over(delivery, now, work);
+            }
+        });
+    }
+
+    /// Reads ahead what the first tries of deliveries will need that are due in a moment, and returns at once.
+    pub fn prepare(&self, deliveries: Vec<Delivery>) {
+        let sender = Arc::clone(&self.inner.sender);
+        self.inner.runtime.spawn(async move {
+            for way in deliveries.iter().filter_map(|it| it.ways.first()) {
+                sender.prepare(way).await;
             }
         });
     }
@@ -144,6 +158,11 @@ impl Outbox {
     pub fn drop_ticket(&self, uid: &str) {
         self.inner
             .change(|book, now, work| book.drop_ticket(uid, now, work));
+    }
+
+    /// Where its tasks run: what must be on time belongs there too, and nothing else.
+    pub fn runtime(&self) -> &Handle {
+        &self.inner.runtime
     }
 
     /// How many deliveries have no result yet.
@@ -199,7 +218,7 @@ impl Inner {
             self.changed.notify_one();
         }
         for lane in work.start {
-            tokio::spawn(Arc::clone(self).serve(lane));
+            self.runtime.spawn(Arc::clone(self).serve(lane));
         }
         for ended in work.ended {
             ended.log();

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use firebell::api::{DeliveryState, StepResult, TicketStatus};
+use firebell::api::{DeliveryState, RcaStatus, StepResult, TicketStatus};
 use firebell::testkit::receiver::Received;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct Evidence {
     pub pages: Vec<Received>,
     /// How the ticket ended.
     pub status: TicketStatus,
+    /// How its RCAs ended.
+    pub rcas: Vec<Option<RcaStatus>>,
     /// What all operators logged.
     pub log: String,
     /// How many were killed.
@@ -99,7 +101,7 @@ impl Clean {
                 .into_iter()
                 .map(|receipt| receipt.subject)
                 .collect(),
-            end: end(&evidence.status),
+            end: end(evidence),
         }
     }
 
@@ -125,6 +127,7 @@ impl Clean {
         says("(4)", &|bad| {
             bad.status.deliveries[0].state = DeliveryState::Sending;
         });
+        says("(4)", &|bad| bad.rcas.push(None));
         says("(5)", &|bad| bad.rested = false);
         says("(6)", &|bad| {
             bad.log.push_str("thread 'x' panicked at src/x.rs:1:1");
@@ -148,7 +151,7 @@ impl Clean {
                 ));
             }
         }
-        let end = end(&evidence.status);
+        let end = end(evidence);
         if end != self.end {
             let end = difference(&self.end, &end);
             verdict
@@ -267,8 +270,13 @@ fn receipt(data: &Value, time: Timestamp) -> Receipt {
 }
 
 /// The end of a ticket, without what may differ between two good runs: times, and whether it was caught up.
-fn end(status: &TicketStatus) -> String {
+fn end(evidence: &Evidence) -> String {
+    let status = &evidence.status;
     let mut lines = vec![format!("phase {:?}", status.phase)];
+    lines.extend(evidence.rcas.iter().map(|rca| match rca {
+        Some(rca) => format!("RCA {:?}, missing {:?}", rca.phase, rca.missing),
+        None => "RCA without a status".to_owned(),
+    }));
     if let Some(escalation) = &status.escalation {
         lines.push(format!(
             "escalation {:?} in round {}",

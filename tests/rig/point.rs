@@ -5,8 +5,11 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use firebell::api::Rca;
 use firebell::testkit::proxy::Seen;
 use futures::{FutureExt, StreamExt, stream};
+use kube::Api;
+use kube::api::ListParams;
 use tokio_util::sync::CancellationToken;
 
 use super::cast::Cast;
@@ -63,7 +66,10 @@ pub async fn live_with(mut cast: Cast<'_>, plan: &Plan) -> (Evidence, Vec<Seen>,
         tokio::join!(telling, striking)
     };
     let rested = cast.rests(CALM).await;
+    let rcas: Api<Rca> = Api::namespaced(cast.stage.client.clone(), &cast.stage.namespace);
+    let rcas = rcas.list(&ListParams::default()).await.unwrap();
     let evidence = Evidence {
+        rcas: rcas.items.into_iter().map(|rca| rca.status).collect(),
         story: plan.story,
         told,
         pages: cast.stage.receiver.pages(),

@@ -98,6 +98,10 @@ impl Story {
         spec["steps"][2]["after"] = third.into();
         let told = json!({"notifyOn": ["Resolved", "Closed"], "notify": [{"contact": "carol"}]});
         spec["communication"] = told;
+        if self == Self::Unanswered {
+            // Made beside the ticket's life and holding nothing back.
+            spec["rca"] = json!({"severities": ["High"], "dueWithin": "120h", "gatesClosure": false});
+        }
         spec
     }
 

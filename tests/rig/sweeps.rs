@@ -126,6 +126,9 @@ async fn away(extent: &Extent) -> Vec<Row> {
 /// What needs the machine for itself.
 async fn alone(extent: &Extent) -> Vec<Row> {
     let mut rows = Vec::new();
+    if extent.wants(SLOW_SECRETS) {
+        rows.push(quiet::slow_secrets(SLOW_SECRETS).await);
+    }
     if extent.wants(FLOOD) {
         let tickets = if extent.all { 10_000 } else { 500 };
         rows.push(quiet::flood(FLOOD, tickets).await);
@@ -142,6 +145,7 @@ const KILLED: &str = "API server and etcd are killed and started again";
 const KILLED_LONG: &str = "API server and etcd are killed for 60 s";
 const REFUSED_LONG: &str = "every call is refused for 60 s: 429, 500, 503, 504";
 const HEART: &str = "the pager is sick: its heart must stop, and beat again";
+const SLOW_SECRETS: &str = "the API server takes 0.9 s to give a Secret";
 const FLOOD: &str = "tickets flood the neighbour's namespace";
 const IDLE: &str = "nothing happens";
 

@@ -92,6 +92,10 @@ impl Sender for FencedSender {
             SendOutcome::retry("this replica does not hold the lease at the moment")
         }
     }
+
+    async fn prepare(&self, way: &Way) {
+        self.inner.prepare(way).await;
+    }
 }
 
 #[cfg(test)]
