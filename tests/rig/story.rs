@@ -100,7 +100,8 @@ impl Story {
         spec["communication"] = told;
         if self == Self::Unanswered {
             // Made beside the ticket's life and holding nothing back.
-            spec["rca"] = json!({"severities": ["High"], "dueWithin": "120h", "gatesClosure": false});
+            spec["rca"] =
+                json!({"severities": ["High"], "dueWithin": "120h", "gatesClosure": false});
         }
         spec
     }
