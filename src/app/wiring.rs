@@ -214,8 +214,10 @@ impl Operator {
             clock: clock.clone(),
         };
         standing.spawn("past", reader.run(queues.past));
-        let counting = tasks::keep_tally(view, tally, bells, clock.clone());
-        standing.spawn("tally", counting);
+        standing.spawn(
+            "tally",
+            tasks::keep_tally(view, tally, bells, clock.clone()),
+        );
         let collecting = once_leading(leadership.clone(), collection.run());
         standing.spawn("revisions", collecting);
         let deleting = once_leading(leadership.clone(), retention.run(every));
@@ -230,13 +232,13 @@ impl Operator {
             halt: halt.clone(),
             others: Handle::current(),
         };
-        let writing = events::write(client, queues.events, metrics, flush.clone());
+        let events = events::write(client, queues.events, metrics, flush.clone());
         Running {
             policies: tokio::spawn(engine.clone().run(policies, queues.policies)),
             rcas: tokio::spawn(engine.clone().run(rcas, queues.rcas)),
             // Beside what leaves, so that deadlines are met in a flood too.
             tickets: outbox.runtime().spawn(engine.run(tickets, queues.tickets)),
-            events: tokio::spawn(writing),
+            events: tokio::spawn(events),
         }
     }
 
