@@ -69,6 +69,20 @@ pub struct Base {
     pub leadership: Leadership,
 }
 
+impl Base {
+    /// What looks are run with.
+    fn engine(&self, halt: &CancellationToken) -> Engine<OperatorClock> {
+        Engine {
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            leadership: self.leadership.clone(),
+            halt: halt.clone(),
+            others: Handle::current(),
+        }
+    }
+}
+
 /// The parts, put together and not started.
 pub struct Operator {
     pub base: Base,
@@ -191,11 +205,11 @@ impl Operator {
             heartbeat,
             ..
         } = self;
+        let engine = base.engine(halt);
         let Base {
             client,
             clock,
             metrics,
-            health,
             leadership,
             ..
         } = base;
@@ -214,24 +228,12 @@ impl Operator {
             clock: clock.clone(),
         };
         standing.spawn("past", reader.run(queues.past));
-        standing.spawn(
-            "tally",
-            tasks::keep_tally(view, tally, bells, clock.clone()),
-        );
+        standing.spawn("tally", tasks::keep_tally(view, tally, bells, clock));
         let collecting = once_leading(leadership.clone(), collection.run());
         standing.spawn("revisions", collecting);
         let deleting = once_leading(leadership.clone(), retention.run(every));
         standing.spawn("retention", deleting);
-        let beating = once_leading(leadership.clone(), heartbeat.run());
-        standing.spawn("audit", beating);
-        let engine = Engine {
-            clock,
-            metrics: metrics.clone(),
-            health,
-            leadership,
-            halt: halt.clone(),
-            others: Handle::current(),
-        };
+        standing.spawn("audit", once_leading(leadership, heartbeat.run()));
         let events = events::write(client, queues.events, metrics, flush.clone());
         Running {
             policies: tokio::spawn(engine.clone().run(policies, queues.policies)),

@@ -87,9 +87,14 @@ fn is_out(seen: &Observed, delivery: &Delivery, now: Timestamp) -> bool {
     })
 }
 
-/// Whether a delivery that was due not too long ago was handed over since, whatever became of it.
+/// Whether a delivery that was due not too long ago was handed over, and only the record of it is missing: what is
+/// written as being sent is judged by that.
 fn has_left(seen: &Observed, delivery: &Delivery, now: Timestamp) -> bool {
-    seen.outbox.contains_key(&delivery.id) && now < after(delivery.due, UNDER_WAY)
+    let status = seen.ticket.status.as_ref();
+    let mut records = status.iter().flat_map(|status| &status.deliveries);
+    let is_written = records
+        .any(|known| known.id == delivery.id.as_str() && known.state == DeliveryState::Sending);
+    !is_written && seen.outbox.contains_key(&delivery.id) && now < after(delivery.due, UNDER_WAY)
 }
 
 /// The status that says of a ticket that it was forgotten; `None` where it says so already.
