@@ -41,6 +41,8 @@ mod phases;
 mod quiet;
 #[path = "decisions/recurrence.rs"]
 mod recurrence;
+#[path = "decisions/said.rs"]
+mod said;
 #[path = "decisions/suspend.rs"]
 mod suspend;
 #[path = "decisions/timetable.rs"]

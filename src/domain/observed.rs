@@ -149,3 +149,25 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_about_the_very_version_that_it_was_given_about() {
+        let now = Timestamp::UNIX_EPOCH;
+        let seen = Observed {
+            ticket: Arc::default(),
+            policies: Arc::default(),
+            outbox: OutboxView::default(),
+            others: Others::default(),
+            first_seen: now,
+            remembered: None,
+        };
+        let answer = (None, Waiting::Person);
+        let known = Remembered::of(&seen, &Settings::default(), now, answer).unwrap();
+        assert!(known.is_about(&seen.ticket));
+        assert!(!known.is_about(&Arc::default()), "equal, and another read");
+    }
+}

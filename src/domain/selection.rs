@@ -174,3 +174,40 @@ fn selects(policy: &ValidPolicy, ticket: &Ticket) -> bool {
                 .is_some_and(|found| found == value)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{EscalationPolicySpec, Severity};
+
+    const ALL: &str = r#"
+severities: [{level: High}]
+connectors: [{name: hook, type: Webhook, address: "https://pager.example.com/"}]
+steps: [{name: on-call, notify: [{connector: hook}]}]
+selector: {services: [shop], categories: [Outage], severities: [High], matchLabels: {team: web}}
+"#;
+
+    fn fits(change: impl Fn(&mut Ticket)) -> bool {
+        let spec: EscalationPolicySpec = serde_saphyr::from_str(ALL).unwrap();
+        let policy = ValidPolicy::check(spec).policy.unwrap();
+        let mut ticket = Ticket::default();
+        ticket.spec.service = Some("shop".to_owned());
+        ticket.spec.category = Some("Outage".to_owned());
+        ticket.spec.severity = Some(Severity::High);
+        let labels = [("team", "web")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        ticket.metadata.labels = Some(labels.into());
+        change(&mut ticket);
+        selects(&policy, &ticket)
+    }
+
+    #[test]
+    fn a_selector_fits_only_where_everything_that_it_names_does() {
+        assert!(fits(|_| {}));
+        assert!(!fits(|ticket| ticket.spec.service = None));
+        assert!(!fits(
+            |ticket| ticket.spec.category = Some("Question".to_owned())
+        ));
+        assert!(!fits(|ticket| ticket.spec.severity = Some(Severity::Low)));
+        assert!(!fits(|ticket| ticket.metadata.labels = None));
+    }
+}

@@ -235,3 +235,19 @@ fn breach(draft: &mut Draft<'_>, kind: Clock, clock: &mut TargetClock, due: Time
 pub fn over_at(from: Option<Time>, span: Option<SignedDuration>) -> Option<Timestamp> {
     Some(after(from?.0, span?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stood_still_for_no_time_says_nothing_of_it() {
+        let mut clock = TargetClock::default();
+        pause(&mut clock, SignedDuration::ZERO);
+        pause(&mut clock, SignedDuration::from_secs(-1));
+        assert_eq!(clock.paused_total, None);
+        pause(&mut clock, SignedDuration::from_mins(2));
+        pause(&mut clock, SignedDuration::from_mins(1));
+        assert_eq!(clock.paused_total, Some(Duration::from_millis(180_000)));
+    }
+}

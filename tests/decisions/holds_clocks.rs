@@ -192,3 +192,21 @@ fn a_hold_that_becomes_maintenance_pauses_the_response_clock_from_then_on_and_on
     );
     assert_eq!(clock.paused_total.unwrap().as_str(), "40m");
 }
+
+#[test]
+fn maintenance_after_the_answer_leaves_the_response_clock_alone() {
+    let mut model = with_policy(TARGETS);
+    acknowledge(&mut model, "10:05");
+    hold(
+        &mut model,
+        "10:08",
+        "work",
+        HoldReason::Maintenance,
+        Some("10:30"),
+    );
+    model.run_until(at("10:20"));
+    assert_eq!(model.status().holding.unwrap().response_since_time, None);
+    model.run_until(at("11:00"));
+    let clock = model.status().targets.unwrap().response;
+    assert_eq!((clock.state, clock.paused_total), (TargetState::Met, None));
+}

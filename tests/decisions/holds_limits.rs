@@ -268,3 +268,42 @@ proptest! {
         proptest::prop_assert_eq!(director.map(|got| got.time), Some(minute(due)));
     }
 }
+
+#[test]
+fn a_hold_that_was_prolonged_while_nobody_looked_has_counted_without_a_gap() {
+    let mut model = example();
+    let vendor = HoldReason::AwaitingVendor;
+    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
+    hold(&mut model, "10:08", "vendor", vendor, Some("10:40"));
+    model.run_until(at("10:05"));
+    model.down_until(at("10:20"));
+    model.run_until(at("10:21"));
+    let holding = model.status().holding.unwrap();
+    assert_eq!(holding.since_time.unwrap().0, at("10:02"));
+    assert_eq!(pages(&model), ["10:00 on-call round 1"]);
+}
+
+#[test]
+fn an_acknowledgement_that_ran_out_before_the_hold_allows_no_long_one() {
+    let mut model = example();
+    acknowledge(&mut model, "10:05");
+    let vendor = HoldReason::AwaitingVendor;
+    hold(&mut model, "10:40", "vendor", vendor, Some("16:00"));
+    model.run_until(at("10:30"));
+    model.down_until(at("10:50"));
+    model.run_until(at("10:51"));
+    let message = standing(&model, "HoldInvalid").unwrap();
+    assert!(message.contains("nobody has answered"), "{message}");
+}
+
+#[test]
+fn only_what_holds_now_is_named() {
+    let mut model = example();
+    let vendor = HoldReason::AwaitingVendor;
+    hold(&mut model, "10:02", "short", vendor, Some("10:10"));
+    hold(&mut model, "10:03", "long", vendor, Some("10:40"));
+    model.run_until(at("10:20"));
+    let message = standing(&model, "Held").unwrap();
+    let names = (message.contains("\"long\""), message.contains("\"short\""));
+    assert_eq!(names, (true, false), "{message}");
+}

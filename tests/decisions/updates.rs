@@ -245,3 +245,14 @@ fn an_update_carries_its_text_and_its_author() {
         "the cache is the culprit"
     );
 }
+
+#[test]
+fn when_the_last_update_was_given_stays_known_after_the_resolution() {
+    let mut model = model();
+    post(&mut model, "10:05", "Looking", Audience::Internal);
+    resolve(&mut model, "10:10");
+    model.run_until(at("10:20"));
+    let known = model.status().communication.unwrap();
+    assert_eq!(known.last_update_time.unwrap().0, at("10:05"));
+    assert_eq!(known.next_update_due_time, None);
+}

@@ -191,3 +191,28 @@ fn a_user_name_leads_to_a_contact(#[case] user: &str, #[case] contact: Option<&s
         contact
     );
 }
+
+#[test]
+fn whoever_is_paged_answers_in_their_user_name_else_in_their_own() {
+    let pinned = policy(PINNED);
+    let people = People {
+        live: None,
+        pinned: &pinned,
+    };
+    let user_of = |name: &str| people.user_of(&Target::Contact(name.to_owned()));
+    assert_eq!(user_of("alice"), Some("alice@example.com".to_owned()));
+    assert_eq!(user_of("bob"), Some("bob".to_owned()));
+    let connector = Target::Connector("pager".to_owned());
+    assert_eq!(people.user_of(&connector), None);
+}
+
+#[test]
+fn customers_are_told_by_the_connectors_for_them_that_have_an_address() {
+    let pinned = policy(PINNED);
+    let people = People {
+        live: None,
+        pinned: &pinned,
+    };
+    let wanted = Target::Connector("status-page".to_owned());
+    assert_eq!(people.to_customers(), [wanted]);
+}

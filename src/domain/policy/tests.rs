@@ -94,6 +94,23 @@ fn a_good_policy_has_neither_errors_nor_open_items() {
 }
 
 #[test]
+fn a_chain_that_repeats_no_times_has_one_round() {
+    let mut spec = read(GOOD);
+    let mut rounds = |times| {
+        spec.repeat = Some(api::ChainRepeat {
+            times,
+            interval: Duration::parse("20m").unwrap(),
+        });
+        ValidPolicy::check(spec.clone())
+            .policy
+            .unwrap()
+            .chain_repeat()
+    };
+    assert_eq!(rounds(0), None);
+    assert_eq!(rounds(1), Some((1, SignedDuration::from_mins(20))));
+}
+
+#[test]
 fn a_missing_level_takes_the_row_of_the_default_severity_and_without_it_pages_without_targets() {
     let mut spec = read(GOOD);
     spec.severities.retain(|row| row.level == Severity::High);

@@ -109,3 +109,46 @@ pub struct Bundle<'p> {
 struct Items<'p> {
     items: Vec<ShownData<'p>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Connector;
+    use crate::testkit::deliveries::{page, ticket};
+
+    fn delivery(name: &str, second: i64) -> Arc<Delivery> {
+        let due = Timestamp::from_second(second).unwrap();
+        Arc::new(page(ticket(name), "on-call", Vec::new(), due))
+    }
+
+    fn body(parcel: &Parcel) -> serde_json::Value {
+        let way = Way {
+            namespace: "shop".to_owned(),
+            connector: Connector::default(),
+        };
+        serde_json::to_value(parcel.body(&way)).unwrap()
+    }
+
+    #[test]
+    fn one_delivery_leaves_under_its_own_id_with_its_own_body() {
+        let alone = delivery("a", 10);
+        let parcel = Parcel::one(alone.clone());
+        assert_eq!(parcel.id(), alone.id);
+        assert_eq!(body(&parcel)["type"], "firebell.page.v1");
+    }
+
+    #[test]
+    fn a_bundle_has_an_id_of_its_members_in_any_order_and_a_body_with_the_newest_time() {
+        let (first, second) = (delivery("a", 10), delivery("b", 20));
+        let bundle = Parcel::of(first.clone(), vec![second.clone()]);
+        let other_way_round = Parcel::of(second.clone(), vec![first.clone()]);
+        assert_eq!(bundle.id(), other_way_round.id());
+        assert!(![&first.id, &second.id].contains(&&bundle.id()));
+        let body = body(&bundle);
+        assert_eq!(body["type"], "firebell.bundle.v1");
+        assert_eq!(body["timestamp"], "1970-01-01T00:00:20Z");
+        let items = body["data"]["items"].as_array().unwrap();
+        let names: Vec<_> = items.iter().map(|item| &item["ticket"]["name"]).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+}

@@ -1,8 +1,10 @@
 //! api.md section 5, row "Facts seen late".
 
-use super::{condition, down_until, escalation, response, told};
+use super::{condition, down_until, escalation, judge, response, told};
 use crate::world::{EXAMPLE, acknowledge, at, close, example, pages, resolve, with_policy};
-use firebell::api::{Acknowledgement, ClosureReason, EscalationState, Phase, TargetState};
+use firebell::api::{
+    Acknowledgement, ClosureReason, EscalationState, Phase, Severity, TargetState,
+};
 use firebell::testkit::model::Model;
 
 /// The operator is down from 10:01 to 10:40.
@@ -110,4 +112,57 @@ fn a_target_that_was_missed_before_the_end_is_breached_however_late_that_is_seen
     let closed = down(model);
     assert_eq!(response(&closed).breach_time.unwrap().0, at("10:15"));
     assert_eq!(escalation(&closed).state, EscalationState::Stopped);
+}
+
+#[test]
+fn an_answer_that_was_in_time_is_judged_by_the_severity_of_its_time() {
+    let mut model = example();
+    acknowledge(&mut model, "10:06");
+    judge(&mut model, "10:08", Severity::Critical);
+    model.run_until(at("10:01"));
+    model.down_until(at("10:20"));
+    model.run_until(at("10:21"));
+    let clock = response(&model);
+    assert_eq!((clock.state, clock.breach_time), (TargetState::Met, None));
+    assert_eq!(clock.due_time.unwrap().0, at("10:15"));
+}
+
+#[test]
+fn what_comes_at_the_very_moment_of_its_target_is_in_time_and_a_closure_after_it_is_not() {
+    let breached = |change: &dyn Fn(&mut Model)| {
+        let mut model = example();
+        change(&mut model);
+        model.run_until(at("10:01"));
+        model.down_until(at("10:40"));
+        model.run_until(at("10:41"));
+        response(&model).breach_time.map(|time| time.0)
+    };
+    assert_eq!(breached(&|model| acknowledge(model, "10:15")), None);
+    let closed = |clock: &'static str| {
+        breached(&move |model: &mut Model| close(model, clock, ClosureReason::Cancelled))
+    };
+    assert_eq!(closed("10:15"), None);
+    assert_eq!(closed("10:20"), Some(at("10:15")));
+}
+
+#[test]
+fn a_missed_target_says_which_and_what_was_missing() {
+    let text = EXAMPLE.replace(
+        "responseTarget: 15m,",
+        "responseTarget: 15m, resolutionTarget: 1h,",
+    );
+    let mut model = with_policy(&text);
+    model.run_until(at("11:30"));
+    for (type_, wanted) in [
+        (
+            "ResponseBreached",
+            "Response target missed: nobody had answered by 2026-03-02T10:15:00Z",
+        ),
+        (
+            "ResolutionBreached",
+            "Resolution target missed: it was not resolved by 2026-03-02T11:00:00Z",
+        ),
+    ] {
+        assert_eq!(condition(&model, type_).unwrap().message, wanted);
+    }
 }

@@ -74,6 +74,22 @@ fn a_ticket_without_any_policy_is_blocked_and_runs_as_soon_as_one_appears() {
 }
 
 #[test]
+fn a_ticket_says_on_which_policy_it_runs_and_why() {
+    let message = |model: &Model| condition(model, "PolicyResolved").unwrap().message;
+    let mut model = example();
+    model.run_until(at("10:01"));
+    let wanted = "Runs on policy \"gold\", revision gold-1 (the namespace's default)";
+    assert_eq!(message(&model), wanted);
+    let model = {
+        let mut model = repinned("10:12", EXAMPLE);
+        model.run_until(at("10:13"));
+        model
+    };
+    let wanted = "Runs on policy \"silver\", revision silver-1 (named by `spec.policyRef`)";
+    assert_eq!(message(&model), wanted);
+}
+
+#[test]
 fn an_edited_policy_leaves_a_running_ticket_on_its_revision_but_corrects_its_people() {
     let mut model = example();
     model.run_until(at("10:01"));

@@ -332,3 +332,41 @@ fn a_signal_that_is_taken_away_ends_the_wait() {
         ]
     );
 }
+
+#[test]
+fn the_end_is_told_with_the_moment_at_which_it_resolves_and_a_firing_that_was_never_over_reopens_nothing()
+ {
+    let mut model = firing(EXAMPLE);
+    says(&mut model, "10:03", Resolved);
+    model.run_until(at("10:04"));
+    let notes = |model: &Model, reason: &str| -> Vec<String> {
+        let told = model.told.iter().filter(|told| told.reason == reason);
+        told.map(|told| told.note.clone()).collect()
+    };
+    let wanted = "The source reports the end; pages wait, resolved at 2026-03-02T10:08:00Z";
+    assert_eq!(notes(&model, "SignalResolved"), [wanted]);
+    let mut at_once = firing(&waiting("0s"));
+    says(&mut at_once, "10:03", Resolved);
+    at_once.run_until(at("10:04"));
+    assert_eq!(at_once.status().phase, Some(Phase::Resolved));
+    assert_eq!(told(&at_once, "SignalResolved"), 0, "nothing waits");
+
+    let mut silent = with_policy(EXAMPLE);
+    resolve(&mut silent, "10:02");
+    says(&mut silent, "10:05", Firing);
+    silent.run_until(at("10:10"));
+    assert_eq!(silent.status().phase, Some(Phase::Resolved));
+}
+
+#[test]
+fn facts_and_the_end_of_the_wait_that_are_seen_late_count_in_their_order() {
+    let mut model = firing(EXAMPLE);
+    says(&mut model, "10:03", Resolved);
+    acknowledge(&mut model, "10:05");
+    model.run_until(at("10:02"));
+    model.down_until(at("10:20"));
+    model.run_until(at("10:30"));
+    let status = model.status();
+    assert_eq!(status.resolve_time.unwrap().0, at("10:08"));
+    assert_eq!(status.acknowledge_time.unwrap().0, at("10:05"));
+}

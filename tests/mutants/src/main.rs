@@ -1,4 +1,5 @@
-//! `make mutants`: arguments select mutants as those of `cargo mutants --list` do; `JOBS` says how many are tried at once.
+//! `make mutants`: arguments select mutants as those of `cargo mutants --list` do;
+//! `JOBS` says how many are tried at once, `AGAIN` takes only those that survived the last run.
 
 use std::env;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ fn main() -> Result<ExitCode> {
         jobs: jobs.parse().context("`JOBS` must be a number")?,
         patience: Duration::from_secs(30),
         selection: env::args().skip(1).collect(),
+        again: env::var("AGAIN").is_ok_and(|again| !again.is_empty()),
         config: Config::read(&root)?,
         root,
     };
@@ -26,7 +28,8 @@ fn main() -> Result<ExitCode> {
     report.write(&settings.scratch)?;
     println!("{report}");
     println!("Survivors stand in target/mutants/missed.txt, all in outcomes.txt.");
-    let enough = report.reaches(GOAL) || !settings.selection.is_empty();
+    let part = settings.again || !settings.selection.is_empty();
+    let enough = part || report.reaches(GOAL);
     Ok(if enough {
         ExitCode::SUCCESS
     } else {

@@ -1,12 +1,12 @@
 //! What became of the mutants, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::mutant::{Id, Mutant};
 use crate::trial::Outcome;
@@ -69,6 +69,23 @@ impl Report {
         fs::write(folder.join("missed.txt"), missed)?;
         Ok(())
     }
+}
+
+/// The survivors of the last run, as `without_line` tells them.
+pub fn survivors(folder: &Path) -> Result<BTreeSet<String>> {
+    let path = folder.join("missed.txt");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let names = text.lines().filter_map(|line| line.split_once("  "));
+    Ok(names.map(|(_, name)| without_line(name.trim())).collect())
+}
+
+/// The name of a mutant without its line, which changes with what is written above it.
+pub fn without_line(name: &str) -> String {
+    let mut parts: Vec<&str> = name.splitn(4, ':').collect();
+    if parts.len() == 4 {
+        parts.remove(1);
+    }
+    parts.join(":")
 }
 
 /// The word of an outcome at the beginning of a line.

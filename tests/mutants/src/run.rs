@@ -9,18 +9,24 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, ensure};
 
 use crate::mutant::{self, Id, Mutant};
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::scratch::{Built, Program, Scratch};
 use crate::settings::Settings;
 use crate::trial::{Outcome, Test, Trial};
 
 /// How often a long run says how far it is.
 const TELL: Duration = Duration::from_secs(30);
+/// A test that takes longer is asked last.
+const SLOW: Duration = Duration::from_millis(200);
 
 /// Tries every mutant that the settings select.
 pub fn run(settings: &Settings) -> Result<Report> {
     let start = Instant::now();
-    let mutants = mutant::list(&settings.root, &settings.selection)?;
+    let mut mutants = mutant::list(&settings.root, &settings.selection)?;
+    if settings.again {
+        let survivors = report::survivors(&settings.scratch)?;
+        mutants.retain(|mutant| survivors.contains(&report::without_line(&mutant.name)));
+    }
     ensure!(
         !mutants.is_empty(),
         "cargo-mutants lists no mutant for this selection"
@@ -83,10 +89,11 @@ fn learn(settings: &Settings, trial: &Trial, programs: &[Program]) -> Result<Vec
     })
 }
 
-/// The tests that come to each mutant; those that come to few mutants first, since they ask about these in particular.
+/// The tests that come to each mutant; slow ones last, and before that those first that come to few mutants, since they
+/// ask about these in particular.
 fn who_comes_to(tests: &[Test]) -> HashMap<Id, Vec<&Test>> {
     let mut order: Vec<&Test> = tests.iter().collect();
-    order.sort_by_key(|test| (test.reaches.len(), test.took));
+    order.sort_by_key(|test| (test.took > SLOW, test.reaches.len(), test.took));
     let mut asked: HashMap<Id, Vec<&Test>> = HashMap::new();
     for test in order {
         for id in &test.reaches {

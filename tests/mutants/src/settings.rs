@@ -19,6 +19,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Which mutants: further arguments of `cargo mutants --list`.
     pub selection: Vec<String>,
+    /// Only those that survived the last run.
+    pub again: bool,
     /// Which tests.
     pub config: Config,
 }

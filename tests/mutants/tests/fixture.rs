@@ -21,6 +21,7 @@ fn each_mutant_ends_as_it_must() {
         jobs: 2,
         patience: Duration::from_secs(5),
         selection: Vec::new(),
+        again: false,
     };
     let report = run(&settings).unwrap();
     let word = |outcome: &Outcome| match outcome {

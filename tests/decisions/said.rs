@@ -1,0 +1,157 @@
+//! What messages carry of people's own words: who did it, and what they said of it (api.md section 6).
+
+use crate::notices::told_everything;
+use crate::world::{EXAMPLE, at, standing, with_policy};
+use firebell::api::{
+    Acknowledgement, Closure, ClosureReason, EscalationRequest, Hold, HoldReason, Resolution,
+    Severity, Time, Triage, Validation, ValidationResult,
+};
+use firebell::domain::telling::delivery::{MessageData, Said};
+use firebell::testkit::model::Model;
+
+/// The newest message of a kind to a recipient.
+fn newest<'m>(model: &'m Model, kind: &str, to: &str) -> &'m MessageData {
+    let mut received = model.received.iter().rev();
+    let found = received.find(|got| got.kind == kind && got.to == to);
+    &found.unwrap().delivery.message.data
+}
+
+fn by(person: &str, note: &str) -> Said {
+    Said {
+        by: Some(person.to_owned()),
+        note: Some(note.to_owned()),
+        ..Said::default()
+    }
+}
+
+/// Everything that a person may say of a ticket, each with a note of its own.
+fn a_story_with_notes() -> Model {
+    let text =
+        told_everything().replace("level: High,", "level: High, validation: {required: true},");
+    let mut model = with_policy(&text);
+    model.edit_at(at("10:02"), "triage+severity", |spec| {
+        spec.severity = Some(Severity::Critical);
+        spec.triage = Some(Triage {
+            by: "bob".into(),
+            note: Some("payments fail too".into()),
+        });
+    });
+    model.edit_at(at("10:04"), "acknowledgement", |spec| {
+        spec.acknowledgement = Some(Acknowledgement {
+            by: "alice@example.com".into(),
+            note: Some("looking".into()),
+            ..Acknowledgement::default()
+        });
+    });
+    model.edit_at(at("10:10"), "holds", |spec| {
+        spec.holds = vec![Hold {
+            name: "vendor".into(),
+            reason: HoldReason::AwaitingVendor,
+            until_time: Some(Time(at("10:20"))),
+            by: "bob".into(),
+            note: Some("case 4711".into()),
+        }];
+    });
+    model.edit_at(at("10:25"), "resolution", |spec| {
+        spec.resolution = Some(Resolution {
+            by: "bob".into(),
+            note: Some("rolled back".into()),
+            ..Resolution::default()
+        });
+    });
+    model.edit_at(at("10:30"), "validation", |spec| {
+        spec.validation = Some(Validation {
+            result: ValidationResult::Rejected,
+            by: "customer".into(),
+            note: Some("still broken".into()),
+            token: None,
+        });
+    });
+    model.edit_at(at("10:40"), "closure", |spec| {
+        spec.closure = Some(Closure {
+            by: "carol".into(),
+            reason: ClosureReason::Cancelled,
+            note: Some("the shop moves".into()),
+            token: None,
+            revoked: false,
+        });
+    });
+    model
+}
+
+#[test]
+fn each_notice_says_who_did_it_and_what_they_noted() {
+    let mut model = a_story_with_notes();
+    model.run_until(at("10:15"));
+    assert_eq!(newest(&model, "Held", "room").said, by("bob", "case 4711"));
+    model.run_until(at("11:00"));
+    for (kind, wanted) in [
+        ("Acknowledged", by("alice@example.com", "looking")),
+        ("Resolved", by("bob", "rolled back")),
+        ("Reopened", by("customer", "still broken")),
+        ("Closed", by("carol", "the shop moves")),
+    ] {
+        assert_eq!(newest(&model, kind, "room").said, wanted, "{kind}");
+    }
+}
+
+#[test]
+fn each_notice_says_what_the_ticket_waits_for_then() {
+    let mut model = a_story_with_notes();
+    model.run_until(at("10:35"));
+    for kind in ["Acknowledged", "Held", "Reopened"] {
+        let next = newest(&model, kind, "room").next.as_ref().unwrap();
+        assert!(next.what.starts_with("Waits for "), "{kind}: {next:?}");
+    }
+}
+
+#[test]
+fn a_page_says_what_is_expected_and_who_asked_for_it_where_somebody_did() {
+    let text = EXAMPLE.replace(
+        "- {name: manager,",
+        "- {name: manager, expectation: \"Call the customer\",",
+    );
+    let mut model = with_policy(&text);
+    model.edit_at(at("10:03"), "escalation", |spec| {
+        spec.escalation = Some(EscalationRequest {
+            at_least: Some("manager".into()),
+            by: "dora".into(),
+            note: Some("they call every minute".into()),
+            ..EscalationRequest::default()
+        });
+    });
+    model.run_until(at("10:04"));
+    let wanted = Said {
+        expectation: Some("Call the customer".to_owned()),
+        ..by("dora", "they call every minute")
+    };
+    assert_eq!(newest(&model, "Page", "bob").said, wanted);
+    assert_eq!(newest(&model, "Page", "alice").said, Said::default());
+}
+
+#[test]
+fn a_notice_says_why_in_the_words_that_the_ticket_itself_shows() {
+    let mut model = a_story_with_notes();
+    model.run_until(at("10:05"));
+    let acknowledged = standing(&model, "Acknowledged").unwrap();
+    let why = &newest(&model, "Acknowledged", "room").why;
+    assert_eq!(*why, format!("{acknowledged}."));
+    model.run_until(at("10:15"));
+    let why = &newest(&model, "Held", "room").why;
+    assert!(
+        why.starts_with("Held: hold \"vendor\" (AwaitingVendor) by bob"),
+        "{why}"
+    );
+}
+
+#[test]
+fn the_status_numbers_the_repeats_of_a_page_and_not_its_first() {
+    let mut model = with_policy(EXAMPLE);
+    for (clock, wanted) in [("10:01", None), ("10:06", Some(1)), ("10:11", Some(2))] {
+        model.run_until(at(clock));
+        let deliveries = model.status().deliveries;
+        let mut of_step = deliveries.iter().rev();
+        let newest = of_step.find(|known| known.step.as_deref() == Some("on-call"));
+        assert_eq!(newest.unwrap().repeat, wanted, "{clock}");
+    }
+}
