@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 12] = [
+const PINNED: [(u64, &str); 13] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -49,6 +49,10 @@ const PINNED: [(u64, &str); 12] = [
     (
         19783,
         "a breach could not be written: the rest after that failure outlasted the time of an armed page",
+    ),
+    (
+        30977,
+        "the API server hung, and a write with it: it held up an armed page of the same ticket",
     ),
 ];
 
