@@ -12,8 +12,6 @@ use parking_lot::Mutex;
 pub const WATCH_SECONDS: u32 = 20;
 /// The same for tickets, where acknowledgements are read: one that died is followed by a new one within 10 s.
 pub const TICKET_WATCH_SECONDS: u32 = 5;
-/// The same for documents: nothing that is timed hangs on them.
-pub const DOCUMENT_WATCH_SECONDS: u32 = 280;
 /// A watch silent for longer than this is not trusted: before a page leaves, a live GET is asked.
 pub const SILENCE: Duration = Duration::from_secs(8);
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::api::ObjectMeta;
 
 use super::events::Events;
-use super::freshness::{DOCUMENT_WATCH_SECONDS, TICKET_WATCH_SECONDS, Watches};
+use super::freshness::{TICKET_WATCH_SECONDS, Watches};
 use super::key::Key;
 use super::leader::Leadership;
 use super::shelf::Shelf;
@@ -213,7 +213,6 @@ pub struct DocumentSink(pub Shared, pub Arc<Shelf>);
 
 impl Sink<ConfigMap> for DocumentSink {
     const KIND: Kind = Kind::ConfigMap;
-    const WATCH_SECONDS: u32 = DOCUMENT_WATCH_SECONDS;
 
     fn namespace(&self) -> Option<&str> {
         self.0.namespace.as_deref()
