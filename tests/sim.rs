@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 13] = [
+const PINNED: [(u64, &str); 14] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -53,6 +53,10 @@ const PINNED: [(u64, &str); 13] = [
     (
         30977,
         "the API server hung, and a write with it: it held up an armed page of the same ticket",
+    ),
+    (
+        51281,
+        "raised just after a page: whoever was reached is told of it instead of paged again",
     ),
 ];
 

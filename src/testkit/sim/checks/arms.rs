@@ -186,6 +186,11 @@ fn missed(
         return None;
     }
     let raised = escalation.start_reason == Some(StartReason::SeverityRaised);
+    let told = |receipt: &&Receipt| receipt.delivery.message.data.kind == "SeverityNow";
+    if raised && got.iter().any(|receipt| told(receipt)) {
+        // Paged just before: whoever was reached is told of the new severity instead.
+        return None;
+    }
     if !got.iter().any(|receipt| is_it(&receipt)) {
         return Some("anybody".to_owned());
     }
