@@ -93,7 +93,7 @@ fn life(
             at,
             what: What::Person { ticket, edit },
         });
-        if at > BUSY {
+        if at >= BUSY {
             break;
         }
     }
