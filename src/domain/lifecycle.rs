@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use crate::api::{Phase, Ticket, TicketStatus};
 use crate::domain::draft::{Draft, Tell};
 use crate::domain::facts::{self, Block, Fresh, Judged};
+use crate::domain::next::Waiting;
 use crate::domain::signal;
 use crate::domain::telling::delivery::Standing;
 use crate::domain::telling::notices;
@@ -47,6 +48,10 @@ pub fn apply(draft: &mut Draft<'_>) {
     stages::taken_back(draft);
     closing::apply(draft);
     signal::check_source(draft);
+    // Whatever the chain does meanwhile.
+    if let Some(due) = signal::resolves_at(draft) {
+        draft.wake(due, Waiting::Deadline);
+    }
     draft.standing = standing_of(&draft.status);
     let phase = phase(draft);
     draft.status.phase = Some(phase);

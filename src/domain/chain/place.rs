@@ -9,7 +9,6 @@ use super::steps::{self, Row, handled, repeated};
 use super::timetable::{Upcoming, What};
 use crate::api::{Escalation, EscalationState, StepResult, Time};
 use crate::domain::draft::Draft;
-use crate::domain::next::Waiting;
 use crate::domain::policy::ValidPolicy;
 use crate::domain::signal;
 
@@ -68,7 +67,6 @@ pub fn map(escalation: &mut Escalation, old: Option<&ValidPolicy>, new: &ValidPo
 /// page due leaves at once, those before it are passed over, and later ones keep their times.
 pub fn waits_for_signal(draft: &mut Draft<'_>) -> bool {
     if let Some(until) = signal::resolves_at(draft) {
-        draft.wake(until, Waiting::Deadline);
         let escalation = draft.escalation();
         escalation.not_before_time = Some(Time(until));
         disarm(escalation);

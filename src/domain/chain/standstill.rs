@@ -8,17 +8,11 @@ use super::requests::{self, Refusal};
 use super::timetable::{Upcoming, What};
 use crate::api::EscalationState;
 use crate::domain::draft::Draft;
-use crate::domain::next::Waiting;
-use crate::domain::signal;
 
 /// The chain is held: nothing leaves, and nothing is armed but a step that was pulled forward, since its time follows
 /// from nothing else.
 pub fn apply(draft: &mut Draft<'_>) {
     requests::refuse_all(draft, Refusal::Held);
-    // A source that reported the end resolves the ticket in its time, held or not.
-    if let Some(until) = signal::resolves_at(draft) {
-        draft.wake(until, Waiting::Deadline);
-    }
     // A source that fires again ends its wait, not the hold: what fell due before the hold leaves with its end.
     if let Some(ended) = draft.wait_ended {
         let before = ended.min(draft.work_clock());

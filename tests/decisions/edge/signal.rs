@@ -33,6 +33,22 @@ fn firing(text: &str) -> Model {
 }
 
 #[test]
+fn on_a_level_that_pages_nobody_and_under_a_hold_from_the_start_the_end_of_the_source_resolves_in_its_time_too()
+ {
+    let records = EXAMPLE.replace("level: High,", "level: High, paging: RecordOnly,");
+    let suspended = format!(
+        "{EXAMPLE}maintenance: [{{name: works, fromTime: 2026-03-02T09:00:00Z, untilTime: 2026-03-02T12:00:00Z, by: bob}}]\n"
+    );
+    for text in [records, suspended] {
+        let mut model = firing(&text);
+        says(&mut model, "10:03", Resolved);
+        model.run_until(at("10:09"));
+        let resolved = model.status().resolve_time.map(|time| time.0);
+        assert_eq!(resolved, Some(at("10:08")), "{text}");
+    }
+}
+
+#[test]
 fn until_resolve_after_steps_and_repeats_wait_then_the_ticket_is_resolved() {
     let mut model = firing(EXAMPLE);
     says(&mut model, "10:03", Resolved);
