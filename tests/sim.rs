@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 14] = [
+const PINNED: [(u64, &str); 16] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -57,6 +57,14 @@ const PINNED: [(u64, &str); 14] = [
     (
         51281,
         "raised just after a page: whoever was reached is told of it instead of paged again",
+    ),
+    (
+        80935,
+        "on a level that pages nobody, nothing woke a ticket when its source had been quiet for long enough",
+    ),
+    (
+        94105,
+        "two leaders and a hold: a page that was received before the hold is not due once more after it",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::{
 use crate::api::{
     DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, TicketStatus,
 };
-use crate::testkit::sim::ledger::Receipt;
+use crate::testkit::sim::ledger::{Broken, Receipt};
 use crate::testkit::sim::moment::{MINUTE, Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plant::is_open;
 use crate::testkit::sim::run::Outcome;
@@ -164,10 +164,15 @@ fn missed(
     (armed, due, until): (Ms, Ms, Ms),
 ) -> Option<String> {
     let repeat = escalation.next_repeat.unwrap_or(0);
+    // Whoever led meanwhile may not have known that it left, nor that it was received.
+    let lately = |receipt: &&Receipt| receipt.at >= armed - SECOND;
+    let led_by_another = |receipt: &Receipt| {
+        let hand_over = |broken: &Broken| *broken == Broken::HandOver;
+        outcome.ledger.broken(receipt.at, armed, hand_over)
+    };
     let in_time = |receipt: &&Receipt| {
-        receipt.delivery.ticket.uid == story.uid
-            && receipt.at >= armed - SECOND
-            && receipt.at <= until
+        let ours = receipt.delivery.ticket.uid == story.uid && receipt.at <= until;
+        ours && (lately(receipt) || led_by_another(receipt))
     };
     let got: Vec<&Receipt> = outcome.ledger.receipts.iter().filter(in_time).collect();
     let is_it = |receipt: &&&Receipt| {
@@ -177,17 +182,14 @@ fn missed(
             && data.round >= escalation.round
     };
     let late = until > due + IN_TIME;
-    if late
-        && got
-            .iter()
-            .any(|receipt| receipt.delivery.message.data.step.is_some())
-    {
+    let mut new = got.iter().filter(|receipt| lately(receipt));
+    if late && new.any(|receipt| receipt.delivery.message.data.step.is_some()) {
         // Caught up.
         return None;
     }
     let raised = escalation.start_reason == Some(StartReason::SeverityRaised);
     let told = |receipt: &&Receipt| receipt.delivery.message.data.kind == "SeverityNow";
-    if raised && got.iter().any(|receipt| told(receipt)) {
+    if raised && got.iter().any(told) {
         // Paged just before: whoever was reached is told of the new severity instead.
         return None;
     }
