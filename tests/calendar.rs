@@ -253,6 +253,30 @@ fn a_local_time_becomes_the_first_instant_the_wall_clock_shows_it_or_a_later_one
 }
 
 /// Days with at most two openings that cannot overlap: one before noon, one from noon on, maybe over midnight.
+/// Weeks that are alike are skipped: without that, 2,000 years would take 20,000 times as long as five weeks.
+#[test]
+fn a_very_long_time_costs_little_more_than_a_short_one() {
+    let hours = [window(&ALL_DAYS[..5], time(9, 0, 0, 0), time(17, 0, 0, 0))];
+    let calendar = Calendar::new(zone("UTC").unwrap(), &hours, []).unwrap();
+    let start = at("2026-03-02T09:00:00Z");
+    let weeks = |count: i64| SignedDuration::from_hours(40 * count);
+    let (near, far) = (weeks(5), weeks(52 * 2_000));
+    let end = calendar.add_working(start, far).unwrap();
+    let quickest = |ask: &dyn Fn()| {
+        let times = (0..20).map(|_| {
+            let before = std::time::Instant::now();
+            ask();
+            before.elapsed()
+        });
+        times.min().unwrap().as_nanos().max(1)
+    };
+    let short = quickest(&|| assert!(calendar.add_working(start, near).is_some()));
+    let added = quickest(&|| assert_eq!(calendar.add_working(start, far), Some(end)));
+    let counted = quickest(&|| assert_eq!(calendar.working_between(start, end), far));
+    assert!(added < short * 50, "{added} ns beside {short} ns");
+    assert!(counted < short * 50, "{counted} ns beside {short} ns");
+}
+
 fn any_declared() -> impl Strategy<Value = Declared> {
     let mornings = prop::collection::vec((0_usize..7, 6_i8..9, 9_i8..=12), 0..5);
     let evenings = prop::collection::vec((0_usize..7, 12_i8..23, 0_i8..12), 0..5);

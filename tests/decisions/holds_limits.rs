@@ -204,6 +204,19 @@ fn a_hold_seen_late_counts_from_when_it_was_written() {
 }
 
 #[test]
+fn a_hold_that_an_edit_seen_late_makes_valid_counts_from_when_it_was_edited() {
+    let mut model = example();
+    let reason = HoldReason::AwaitingChange;
+    hold(&mut model, "10:01", "change", reason, None);
+    model.run_until(at("10:02"));
+    assert!(standing(&model, "HoldInvalid").is_some());
+    hold(&mut model, "10:03", "change", reason, Some("11:03"));
+    model.now = at("10:50");
+    model.run_until(at("11:06"));
+    assert_eq!(pages(&model)[1..], ["11:05 on-call repeat 1 round 1"]);
+}
+
+#[test]
 fn a_hold_that_ended_during_a_downtime_is_released_at_its_true_end() {
     let mut model = with_policy(TARGETS);
     acknowledge(&mut model, "10:01");
