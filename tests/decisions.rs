@@ -25,6 +25,8 @@ mod holds_clocks;
 mod holds_limits;
 #[path = "decisions/holds_signal.rs"]
 mod holds_signal;
+#[path = "decisions/holds_told.rs"]
+mod holds_told;
 #[path = "decisions/hours.rs"]
 mod hours;
 #[path = "decisions/live_people.rs"]
@@ -33,6 +35,8 @@ mod live_people;
 mod maintenance;
 #[path = "decisions/meanwhile.rs"]
 mod meanwhile;
+#[path = "decisions/moved.rs"]
+mod moved;
 #[path = "decisions/notices.rs"]
 mod notices;
 #[path = "decisions/phases.rs"]

@@ -351,3 +351,23 @@ fn words(sources: &[Source], state: &Holding) -> String {
         .collect();
     words.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_short_and_tells_one_content_from_another() {
+        let hold = |by: &str| Hold {
+            name: "vendor".into(),
+            reason: HoldReason::Other,
+            until_time: None,
+            by: by.into(),
+            note: None,
+        };
+        let (alice, bob) = (mark(&hold("alice")), mark(&hold("bob")));
+        assert_eq!((alice.len(), bob.len()), (8, 8));
+        assert_ne!(alice, bob);
+        assert_eq!(alice, mark(&hold("alice")));
+    }
+}

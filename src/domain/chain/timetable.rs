@@ -318,3 +318,28 @@ fn times_span(every: SignedDuration, times: i64) -> SignedDuration {
         .checked_mul(i32::try_from(times).unwrap_or(i32::MAX))
         .unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Time;
+
+    #[test]
+    fn a_page_is_armed_where_the_chain_runs_and_not_where_it_is_held() {
+        let next = Timestamp::from_second(1_800_000_000).unwrap();
+        let in_state = |state| {
+            let chain = Escalation {
+                state,
+                next_time: Some(Time(next)),
+                ..Escalation::default()
+            };
+            armed(&TicketStatus {
+                escalation: Some(chain),
+                ..TicketStatus::default()
+            })
+        };
+        assert_eq!(in_state(EscalationState::Running), Some(next));
+        assert_eq!(in_state(EscalationState::Held), None);
+        assert_eq!(armed(&TicketStatus::default()), None);
+    }
+}

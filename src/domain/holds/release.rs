@@ -119,7 +119,7 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::StepRecord;
+    use crate::api::{StepRecord, StepResult};
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + minute * 60).unwrap()
@@ -157,6 +157,35 @@ mod tests {
         let mut due = Some(Time(at(5)));
         put_off(&mut due, None, held(10, 25), &Calendar::always());
         assert_eq!(due, Some(Time(at(5))));
+    }
+
+    #[test]
+    fn a_deadline_at_the_very_beginning_of_the_hold_had_passed_and_stays() {
+        let mut due = Some(Time(at(10)));
+        put_off(&mut due, None, held(10, 25), &Calendar::always());
+        assert_eq!(due, Some(Time(at(10))));
+    }
+
+    #[test]
+    fn of_the_steps_on_record_only_one_that_began_to_wait_at_the_hold_is_put_off() {
+        let step = |minute: i64, result| StepRecord {
+            time: Time(at(minute)),
+            result,
+            ..StepRecord::default()
+        };
+        let mut escalation = Escalation {
+            start_reason: Some(StartReason::Opened),
+            start_time: Some(Time(at(0))),
+            steps: vec![
+                step(3, StepResult::Waiting),
+                step(10, StepResult::Fired),
+                step(10, StepResult::Waiting),
+            ],
+            ..Escalation::default()
+        };
+        chain(&mut escalation, at(0), held(10, 25));
+        let times: Vec<_> = escalation.steps.iter().map(|step| step.time.0).collect();
+        assert_eq!(times, [at(3), at(10), at(25)]);
     }
 
     #[test]

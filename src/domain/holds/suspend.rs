@@ -154,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn a_suspension_that_ends_within_the_day_is_not_said_to_be_cut_short() {
+        let words = words(&until(3), at(0), at(1)).unwrap();
+        assert!(!words.contains("24h at most"), "{words}");
+    }
+
+    #[test]
+    fn a_suspended_policy_goes_on_at_the_end_of_its_suspension_and_one_that_went_on_has_none() {
+        let suspended = policy(Some(until(3)), Some(at(0)), None);
+        assert_eq!(resumes(&suspended, at(1)), Some(at(3)));
+        assert_eq!(resumes(&suspended, at(3)), None);
+        assert_eq!(resumes(&suspended, at(4)), None);
+        assert_eq!(resumes(&policy(None, None, None), at(1)), None);
+    }
+
+    #[test]
     fn it_is_first_seen_once_and_forgotten_when_it_is_taken_out() {
         assert_eq!(
             first_seen(&policy(Some(until(3)), None, None), at(1)),
