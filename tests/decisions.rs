@@ -7,6 +7,8 @@
 mod audit;
 #[path = "decisions/bounds.rs"]
 mod bounds;
+#[path = "decisions/coming_back.rs"]
+mod coming_back;
 #[path = "decisions/conditions.rs"]
 mod conditions;
 #[path = "decisions/crashes.rs"]
@@ -39,6 +41,8 @@ mod meanwhile;
 mod moved;
 #[path = "decisions/notices.rs"]
 mod notices;
+#[path = "decisions/opened_rca.rs"]
+mod opened_rca;
 #[path = "decisions/phases.rs"]
 mod phases;
 #[path = "decisions/quiet.rs"]
@@ -47,6 +51,8 @@ mod quiet;
 mod recurrence;
 #[path = "decisions/said.rs"]
 mod said;
+#[path = "decisions/same_moment.rs"]
+mod same_moment;
 #[path = "decisions/suspend.rs"]
 mod suspend;
 #[path = "decisions/timetable.rs"]

@@ -325,4 +325,25 @@ mod tests {
         });
         assert!(!there(&ticket));
     }
+
+    #[test]
+    fn at_the_first_look_a_block_was_there_at_the_creation_if_nobody_edited_since_or_it_is_dated_so()
+     {
+        let created: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let late = created + SignedDuration::from_mins(5);
+        let there = |generation, written: Timestamp| {
+            let mut ticket = Ticket::default();
+            ticket.metadata.generation = Some(generation);
+            ticket.metadata.creation_timestamp =
+                serde_json::from_value(serde_json::json!(created.to_string())).unwrap();
+            ticket.metadata.managed_fields = serde_json::from_value(serde_json::json!([{
+                "manager": "alice", "time": written.to_string(), "fieldsV1": {"f:spec": {"f:triage": {}}},
+            }]))
+            .unwrap();
+            dated(&ticket, Block::Triage, late).at_creation
+        };
+        assert!(there(1, late), "nothing was edited since");
+        assert!(there(2, created), "something else was edited since");
+        assert!(!there(2, late), "a person's first answer");
+    }
 }

@@ -6,9 +6,10 @@ use firebell::api::{
 };
 use firebell::domain::next::Transition;
 use firebell::domain::observed::{Parent, RcaFacts};
+use firebell::domain::policy::ValidPolicy;
 use firebell::testkit::model::Model;
 
-use crate::world::{EXAMPLE, acknowledge, at, close, hold, resolve, standing, with_policy};
+use crate::world::{EXAMPLE, acknowledge, at, close, hold, policy, resolve, standing, with_policy};
 
 const BLOCKED: &str = "ClosureBlocked";
 
@@ -167,6 +168,21 @@ fn a_raised_severity_requires_it_from_then_on() {
     let (words, time) = required(&model).unwrap();
     assert_eq!(words, "severity Critical");
     assert!(time.starts_with("10:02"), "{time}");
+}
+
+#[test]
+fn a_rule_that_comes_with_another_revision_requires_it_from_then_on() {
+    let mut model = with("");
+    model.run_until(at("10:10"));
+    assert_eq!(required(&model), None);
+    let edited = policy(&format!("{EXAMPLE}rca: {{severities: [High]}}\n"));
+    let valid = ValidPolicy::check(edited).policy.unwrap();
+    std::sync::Arc::make_mut(&mut model.policies)
+        .revisions
+        .clear();
+    model.store_policy("gold-2", 2, valid);
+    model.run_until(at("10:11"));
+    assert_eq!(required(&model), Some(reason("severity High", "10:10:00")));
 }
 
 #[test]

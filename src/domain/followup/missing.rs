@@ -141,11 +141,27 @@ mod tests {
     }
 
     #[test]
+    fn an_action_may_name_any_of_the_root_causes_that_are_there() {
+        let spec = json!({
+            "rootCauses": [{"id": "rc1", "statement": "s"}, {"id": "rc2", "statement": "s"}],
+            "correctiveActions": [
+                {"id": "a", "title": "t", "type": "Prevent", "state": "Done", "rootCause": "rc1"},
+                {"id": "b", "title": "t", "type": "Prevent", "state": "Done", "rootCause": "rc3"},
+            ],
+        });
+        assert_eq!(of(spec, json!([])), ["correctiveActions[b].rootCause"]);
+    }
+
+    #[test]
     fn of_more_than_32_the_rest_is_counted() {
         let action = |number| json!({"id": format!("a{number}"), "title": "t", "type": "Prevent"});
         let actions: Vec<Value> = (0..20).map(action).collect();
         let missing = of(json!({"correctiveActions": actions}), json!([]));
         assert_eq!(missing.len(), 32);
         assert_eq!(missing[31], "and 9 more");
+        let exactly: Vec<Value> = (0..16).map(action).collect();
+        let missing = of(json!({"correctiveActions": exactly}), json!([]));
+        assert_eq!(missing.len(), 32);
+        assert_eq!(missing[31], "correctiveActions[a15].dueTime");
     }
 }

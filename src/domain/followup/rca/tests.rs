@@ -8,6 +8,7 @@ use crate::domain::selection::LivePolicy;
 use crate::domain::telling::delivery::{FailureCause, Progress};
 
 mod edges;
+mod told;
 
 fn at(clock: &str) -> Timestamp {
     format!("2026-03-02T{clock}:00Z").parse().unwrap()
