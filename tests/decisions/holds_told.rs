@@ -169,3 +169,15 @@ fn a_held_chain_shows_no_page_that_it_would_have_sent_at_its_own_time() {
     model.run_until(at("10:13"));
     assert_eq!(armed(&model), (None, None));
 }
+
+#[test]
+fn a_hold_that_is_edited_at_its_very_end_was_over_and_holds_anew() {
+    let mut model = example();
+    let vendor = HoldReason::AwaitingVendor;
+    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
+    hold(&mut model, "10:10", "vendor", vendor, Some("10:30"));
+    model.run_until(at("10:11"));
+    assert_eq!(told(&model, "Held").len(), 2);
+    let since = model.status().holding.unwrap().since_time;
+    assert_eq!(since.unwrap().0, at("10:02"), "without a gap");
+}

@@ -5,7 +5,8 @@ use super::world::{
     EXAMPLE, acknowledge, at, example, notices, pages, policy, ticket, with_policy,
 };
 use firebell::api::{
-    Acknowledgement, Escalation, EscalationState, Severity, StartReason, StepResult,
+    Acknowledgement, Assignment, Escalation, EscalationRequest, EscalationState, Severity,
+    StartReason, StepResult,
 };
 use firebell::domain::decide::decide;
 use firebell::domain::next::Next;
@@ -239,8 +240,15 @@ repeat: {times: 1, interval: 20m}
 "#;
     let mut model = with_policy(text);
     acknowledge(&mut model, "10:10");
-    judge(&mut model, "10:20", Severity::Critical);
-    judge(&mut model, "10:20", Severity::High);
+    model.edit_at(at("10:20"), "assignment", |spec| {
+        let assignee = "carol".to_owned();
+        let by = assignee.clone();
+        spec.assignment = Some(Assignment {
+            assignee,
+            by,
+            note: None,
+        });
+    });
     model.run_until(at("10:46"));
     assert_eq!(
         pages(&model),
@@ -274,4 +282,74 @@ fn a_page_of_an_acknowledged_ticket_is_written_with_its_result() {
     model.run_until(at("10:45"));
     assert_eq!(pages(&model).last().unwrap(), "10:45 director round 1");
     assert_eq!(model.writes, writes, "its result is awaited");
+}
+
+fn ask(model: &mut Model, clock: &str, step: &str) {
+    let request = EscalationRequest {
+        at_least: Some(step.to_owned()),
+        page_again: None,
+        by: "bob".into(),
+        note: None,
+        token: None,
+    };
+    model.edit_at(at(clock), "escalation", move |spec| {
+        spec.escalation = Some(request.clone());
+    });
+}
+
+#[test]
+fn a_step_that_waits_for_its_hours_and_is_asked_for_fires_in_its_place_and_leaves_the_record_of_others()
+ {
+    let mut model = with_policy(&super::hours::late_manager());
+    ask(&mut model, "10:35", "manager");
+    model.run_until(at("10:36"));
+    let steps = chain(&model).steps;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| (step.name.as_str(), step.result))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            ("on-call", StepResult::Fired),
+            ("manager", StepResult::Fired),
+            ("director", StepResult::Fired)
+        ]
+    );
+}
+
+#[test]
+fn a_single_request_is_refused_with_a_word_when_the_ticket_is_resolved() {
+    let mut model = example();
+    super::world::resolve(&mut model, "10:02");
+    ask(&mut model, "10:03", "manager");
+    model.run_until(at("10:04"));
+    let told = told(&model, "RequestIgnored");
+    assert!(told[0].contains("resolved or closed"), "{told:?}");
+}
+
+#[test]
+fn a_chain_that_was_held_from_the_start_opens_with_the_release_also_where_it_was_raised_then() {
+    let mut model = example();
+    let vendor = firebell::api::HoldReason::AwaitingVendor;
+    super::world::hold(&mut model, "10:00", "vendor", vendor, Some("10:30"));
+    judge(&mut model, "10:30", Severity::Critical);
+    model.run_until(at("10:31"));
+    assert_eq!(chain(&model).start_reason, Some(StartReason::Opened));
+}
+
+#[test]
+fn a_page_may_have_left_up_to_a_second_after_what_stops_it() {
+    let recorded = |clock: &str| {
+        let mut model = example();
+        model.run_until(at("10:14"));
+        acknowledge(&mut model, clock);
+        model.down_until(at("10:20"));
+        model.run_until(at("10:21"));
+        let steps = chain(&model).steps;
+        let mut fired = steps.iter().filter(|step| step.result == StepResult::Fired);
+        fired.any(|step| step.name == "manager")
+    };
+    assert!(recorded("10:14:59"));
+    assert!(!recorded("10:14:58"));
 }

@@ -57,6 +57,9 @@ fn suspend_is_over_when_it_is_taken_out() {
         ["10:20 on-call repeat 2 round 1", "10:25 manager round 1"]
     );
     assert_eq!(standing(&model, "Held"), None);
+    let mut told = model.told.iter();
+    let released = told.find(|told| told.reason == "Released").unwrap();
+    assert!(released.note.contains("the policy is no longer suspended"));
 }
 
 #[test]
