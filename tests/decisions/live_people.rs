@@ -103,3 +103,23 @@ fn in_a_gap_the_step_reaches_nobody_and_the_next_one_follows_at_once() {
         "the second step and, at once, the third"
     );
 }
+
+#[test]
+fn a_step_that_paged_and_whose_repeat_reaches_nobody_any_more_is_still_the_step_that_paged() {
+    let text = POLICY.replace(
+        "- {name: one, notify: [{rota: first}]}",
+        "- {name: one, notify: [{rota: first}], repeat: {every: 5m, times: 1}}",
+    );
+    let mut model = with_policy(&text);
+    model.run_until(at("10:03"));
+    let gap = text
+        .replace("start: 2026-03-02T09:15", "start: 2026-03-02T11:00")
+        .replace("rotas: [{name: first,", "rotas: [{name: second, timeZone: UTC, start: 2026-03-02T09:15, shift: {hours: 1}, members: [carol]}, {name: first,");
+    model.store_policy("gold-2", 2, edited(&gap));
+    model.run_until(at("10:06"));
+    let told = model.told.iter();
+    let skipped = told.filter(|told| told.reason == "SkippedEmpty").count();
+    assert_eq!(skipped, 0);
+    let steps = model.status().escalation.unwrap().steps;
+    assert_eq!((steps.len(), steps[0].repeat), (1, Some(1)));
+}

@@ -294,3 +294,14 @@ fn a_lost_pin_without_any_policy_is_told_once_and_goes_on_when_one_is_back() {
     assert!(is_true(&model, "PolicyResolved"));
     assert_eq!(pages(&model).last().unwrap(), "10:20 manager round 1");
 }
+
+#[test]
+fn a_step_that_another_policy_would_have_had_before_counts_from_the_change() {
+    let text = EXAMPLE
+        .replace("name: manager, after: 15m", "name: manager, after: 5m")
+        .replace("name: director, after: 30m", "name: director, after: 10m");
+    let mut model = repinned("10:12", &text);
+    crate::world::acknowledge(&mut model, "10:02");
+    model.run_until(at("10:23"));
+    assert_eq!(pages(&model).last().unwrap(), "10:22 director round 1");
+}
