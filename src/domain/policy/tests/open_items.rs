@@ -286,3 +286,57 @@ fn a_gap_that_does_not_end_within_the_view_is_told_in_the_same_words_by_the_next
         message("2026-06-02T00:00:00Z")
     );
 }
+
+/// What is said of Secrets about the good policy with pieces of its text replaced.
+fn said_of_secrets(pieces: &[(&str, &str)]) -> Vec<String> {
+    let text = pieces.iter().fold(GOOD.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "the good policy has no \"{from}\"");
+        text.replacen(from, to, 1)
+    });
+    let checked = ValidPolicy::check_in(read(&text), &surroundings());
+    let about = [ItemCode::SecretMissing, ItemCode::SecretKeyMissing];
+    let mut items = checked.open_items;
+    items.retain(|item| about.contains(&item.code));
+    items.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_connector_needs_the_keys_that_it_sends_with_and_no_others() {
+    let lacks = |index: usize, keys: &str, connector: &str| {
+        format!(
+            "spec.connectors[{index}].secretRef: Secret \"pager\" must have key {keys}, or nothing leaves by connector \
+             \"{connector}\" (SecretKeyMissing)"
+        )
+    };
+    let no_login = said_of_secrets(&[(", secretRef: {name: mail}", "")]);
+    assert!(no_login.is_empty(), "{no_login:?}");
+    let mut wrong_login = said_of_secrets(&[("{name: mail}", "{name: pager}")]);
+    wrong_login.sort();
+    let wanted = ["`password`", "`username`"].map(|key| lacks(4, key, "mail"));
+    assert_eq!(wrong_login, wanted);
+    let wrong_chat = said_of_secrets(&[("{name: chat}", "{name: pager}")]);
+    assert_eq!(wrong_chat, [lacks(1, "`token` or `address`", "chat")]);
+    let every_use_has_its_address = said_of_secrets(&[
+        ("address: \"https://pager.example.com/hook\", ", ""),
+        (
+            "{connector: pager}",
+            "{connector: pager, address: \"https://pager.example.com/alice\"}",
+        ),
+    ]);
+    assert!(
+        every_use_has_its_address.is_empty(),
+        "{every_use_has_its_address:?}"
+    );
+}
+
+#[test]
+fn lint_counts_a_missing_level_and_an_unusable_template_as_errors_and_nothing_else() {
+    for (code, wanted) in [
+        (ItemCode::SeverityMissing, true),
+        (ItemCode::TemplateInvalid, true),
+        (ItemCode::NoExpectation, false),
+        (ItemCode::SecretMissing, false),
+    ] {
+        assert_eq!(code.is_error_in_lint(), wanted, "{}", code.as_str());
+    }
+}
