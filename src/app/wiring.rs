@@ -1,18 +1,15 @@
 //! Puts the operator's parts together.
 
-use std::fmt::Debug;
+mod watches;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::ControllerRevision;
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::core::{DeserializeGuard, NamespaceResourceScope, Resource};
-use kube::{Api, Client};
+use kube::Client;
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +17,8 @@ use super::args::RunArgs;
 use super::heart::heartbeat;
 use super::outward::{http_client, outbox};
 use super::supervisor::Supervisor;
-use crate::api::{EscalationPolicy, Rca, Ticket};
 use crate::clock::OperatorClock;
 use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
-use crate::controller::client::scoped;
 use crate::controller::collection::{Collection, unused_in};
 use crate::controller::commit::StatusWriter;
 use crate::controller::document::Documents;
@@ -38,20 +33,19 @@ use crate::controller::past::PastReader;
 use crate::controller::policy::{PolicyDesk, Tally};
 use crate::controller::rca::RcaDesk;
 use crate::controller::retention::Retention;
-use crate::controller::shelf::{self, Shelf};
-use crate::controller::sinks::{
-    DocumentSink, PolicySink, RcaSink, RevisionSink, Shared, TicketSink,
-};
-use crate::controller::streams::{Selection, Sink, follow};
+use crate::controller::shelf::Shelf;
+use crate::controller::sinks::Shared;
+use crate::controller::tasks;
 use crate::controller::ticket::TicketDesk;
 use crate::controller::unanswered::Unanswered;
 use crate::controller::view::{Bells, Doubt, Trigger, View};
-use crate::controller::{revisions, tasks};
 use crate::domain::observed::Settings;
 use crate::domain::telling::delivery::TicketKey;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::serve::Health;
+
+pub use watches::{all_listed, follow_all};
 
 /// Writes of statuses on their way to the API server at once.
 const WRITES: usize = 24;
@@ -397,98 +391,6 @@ fn collection(args: &RunArgs, base: &Base, view: &Arc<View>) -> Collection {
         shared_namespace: args.shared_policy_namespace.clone(),
         unused: Box::new(move || unused_in(&view)),
         clock: Arc::new(base.clock.clone()),
-    }
-}
-
-/// Starts the watches: per kind and namespace one, each of which turns its signal once it has listed everything.
-pub fn follow_all(
-    standing: &mut Supervisor,
-    args: &RunArgs,
-    operator: &Operator,
-) -> Vec<watch::Receiver<bool>> {
-    let mut listed = Vec::new();
-    for namespace in scopes(&args.namespaces) {
-        let open = Selection {
-            fields: Some("status.archived!=true".to_owned()),
-            labels: None,
-        };
-        let sink = TicketSink(operator.shared(namespace.clone()));
-        listed.push(follow_one::<Ticket, _>(
-            standing,
-            operator,
-            "watch tickets",
-            open,
-            sink,
-        ));
-        let sink = RcaSink(operator.shared(namespace));
-        let all = Selection::default();
-        let rcas = follow_one::<Rca, _>(standing, operator, "watch rcas", all, sink);
-        listed.push(rcas);
-    }
-    for namespace in scopes(&args.policy_namespaces()) {
-        let sink = PolicySink(operator.shared(namespace.clone()));
-        let all = Selection::default();
-        listed.push(follow_one::<EscalationPolicy, _>(
-            standing,
-            operator,
-            "watch escalationpolicies",
-            all,
-            sink,
-        ));
-        let documents = Selection {
-            fields: None,
-            labels: Some(shelf::LABEL.to_owned()),
-        };
-        let sink = DocumentSink(operator.shared(namespace.clone()), operator.shelf.clone());
-        // Not waited for: whoever may not list ConfigMaps pages all the same.
-        follow_one::<ConfigMap, _>(standing, operator, "watch configmaps", documents, sink);
-        let sink = RevisionSink(operator.shared(namespace));
-        let ours = Selection {
-            fields: None,
-            labels: Some(revisions::LABEL.to_owned()),
-        };
-        listed.push(follow_one::<ControllerRevision, _>(
-            standing,
-            operator,
-            "watch controllerrevisions",
-            ours,
-            sink,
-        ));
-    }
-    listed
-}
-
-fn follow_one<K, S>(
-    standing: &mut Supervisor,
-    operator: &Operator,
-    name: &str,
-    selection: Selection,
-    sink: S,
-) -> watch::Receiver<bool>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Send
-        + 'static,
-    S: Sink<K>,
-{
-    let (signal, heard) = watch::channel(false);
-    let base = &operator.base;
-    let api: Api<DeserializeGuard<K>> = scoped(&base.client, sink.namespace());
-    let stream = follow(api, selection, sink, base.metrics.clone(), signal);
-    standing.spawn(name, stream);
-    heard
-}
-
-/// Waits until every watch has listed everything once.
-pub async fn all_listed(listed: Vec<watch::Receiver<bool>>) {
-    for mut signal in listed {
-        // A watch that ends is the supervisor's matter.
-        if signal.wait_for(|listed| *listed).await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }
 
