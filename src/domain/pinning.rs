@@ -159,6 +159,7 @@ fn pin_lost(draft: &mut Draft<'_>, lost: &PolicyPin) {
                 rule: lost.rule,
             })
         });
+    let same_policy = newest.is_some();
     let Some(choice) = newest.or_else(|| index.choose(draft.ticket())) else {
         let message = format!(
             "The stored revision \"{}\" of policy \"{}\" is gone and no other policy applies, so nobody is paged. Apply the policy again.",
@@ -176,6 +177,10 @@ fn pin_lost(draft: &mut Draft<'_>, lost: &PolicyPin) {
         lost.revision, choice.revision
     );
     pin(draft, &choice);
+    if same_policy && let Some(pin) = draft.status.policy.as_mut() {
+        // A `policyRef` that leads nowhere so far is followed once its policy comes.
+        pin.ref_hash.clone_from(&lost.ref_hash);
+    }
     draft.condition("PinLost", true, "RevisionGone", &message);
     tell_lost(draft, &message);
 }

@@ -264,16 +264,37 @@ fn neither_another_default_nor_its_own_edited_policy_is_a_better_match() {
     }
 }
 
-#[test]
-fn a_lost_pin_moves_to_the_newest_revision_and_says_so() {
-    let mut model = example();
-    model.run_until(at("10:01"));
+/// Stores `gold` anew and deletes the revision that the ticket runs on.
+fn lose_the_pin(model: &mut Model) {
     model.store_policy("gold-2", 2, valid(EXAMPLE));
     let mut index = (*model.policies).clone();
     index
         .revisions
         .remove(&(NAMESPACE.to_owned(), "gold-1".to_owned()));
     model.policies = Arc::new(index);
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_followed_once_its_policy_comes_although_the_pin_was_lost_meanwhile()
+ {
+    let mut model = example();
+    refer(&mut model, "10:02", "late");
+    model.run_until(at("10:03"));
+    lose_the_pin(&mut model);
+    model.run_until(at("10:06"));
+    assert_eq!(model.status().policy.unwrap().revision, "gold-2");
+    assert!(!is_true(&model, "PolicyResolved"));
+    add_policy(&mut model, "late", EXAMPLE);
+    model.run_until(at("10:07"));
+    assert_eq!(model.status().policy.unwrap().name, "late");
+    assert!(is_true(&model, "PolicyResolved"));
+}
+
+#[test]
+fn a_lost_pin_moves_to_the_newest_revision_and_says_so() {
+    let mut model = example();
+    model.run_until(at("10:01"));
+    lose_the_pin(&mut model);
     model.run_until(at("10:16"));
     assert!(is_true(&model, "PinLost"));
     assert_eq!(model.status().policy.unwrap().revision, "gold-2");
