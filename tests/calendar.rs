@@ -7,7 +7,7 @@ mod reference;
 
 use firebell::domain::calendar::{Calendar, CalendarError, Window, instant_of, zone};
 use jiff::civil::{Time, Weekday, date, time};
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -18,7 +18,7 @@ use reference::{
 
 #[rstest]
 fn around_every_change_of_the_clock_in_20_years_it_is_open_when_the_wall_clock_says_so(
-    #[values(0, 1, 2, 3, 4, 5, 6)] zone_index: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6, 7)] zone_index: usize,
 ) {
     let name = ZONES[zone_index];
     let changes = changes(&zone(name).unwrap());
@@ -153,6 +153,36 @@ fn work_that_ends_with_the_day_is_due_at_closing_time() {
 }
 
 #[test]
+fn weeks_of_work_that_end_with_a_week_are_due_at_its_closing_time() {
+    let calendar = declared("Europe/Berlin", &[])[0].calendar();
+    let saturday = at("2026-01-10T12:00:00+01:00");
+    let week = SignedDuration::from_mins(5 * 510);
+    for (weeks, due) in [
+        (1, "2026-01-16T17:30:00+01:00"),
+        (2, "2026-01-23T17:30:00+01:00"),
+        (10, "2026-03-20T17:30:00+01:00"),
+    ] {
+        assert_eq!(
+            calendar.add_working(saturday, week * weeks),
+            Some(at(due)),
+            "{weeks} weeks"
+        );
+    }
+}
+
+#[test]
+fn an_opening_that_began_before_the_clock_was_put_back_over_midnight_counts_from_now_on() {
+    // At one minute past midnight the clock went back to 23:01: the window of the 7th began on what is the 6th again.
+    let nights = [window(&ALL_DAYS, time(0, 0, 0, 0), time(6, 0, 0, 0))];
+    let calendar = Calendar::new(zone("America/St_Johns").unwrap(), &nights, []).unwrap();
+    let t = at("2010-11-06T23:30:00-03:30");
+    let end = at("2010-12-11T05:30:00-03:30");
+    let worked = SignedDuration::from_mins(390 + 33 * 360 + 330);
+    assert_eq!(calendar.add_working(t, worked), Some(end));
+    assert_eq!(calendar.working_between(t, end), worked);
+}
+
+#[test]
 fn a_calendar_without_declared_hours_is_open_at_all_times() {
     let always = Calendar::always();
     let t = at("2026-01-05T09:00:00Z");
@@ -250,6 +280,30 @@ fn a_local_time_becomes_the_first_instant_the_wall_clock_shows_it_or_a_later_one
             }
         }
     }
+}
+
+#[test]
+fn in_every_zone_what_a_change_of_the_clock_leaves_out_moves_to_the_moment_of_the_change() {
+    let until = at("2040-01-01T00:00:00Z");
+    let mut gaps = 0;
+    for name in TimeZoneDatabase::bundled().available() {
+        let zone = zone(name.as_str()).unwrap();
+        let changes = zone.following(at("1970-01-01T00:00:00Z"));
+        for change in changes.map(|change| change.timestamp()) {
+            if change > until {
+                break;
+            }
+            let shown = zone.to_datetime(change);
+            let before = zone.to_datetime(change - SignedDuration::from_nanos(1));
+            for local in [before, shown].map(|edge| edge.checked_sub(1.second()).unwrap()) {
+                if before < local && local < shown {
+                    gaps += 1;
+                    assert_eq!(instant_of(&zone, local), Some(change), "{name:?} {local}");
+                }
+            }
+        }
+    }
+    assert!(gaps > 10_000, "{gaps}");
 }
 
 /// Days with at most two openings that cannot overlap: one before noon, one from noon on, maybe over midnight.

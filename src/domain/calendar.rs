@@ -50,7 +50,7 @@ pub enum CalendarError {
 }
 
 /// A compiled working-time calendar. Cheap to clone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     /// Absent = open at all times.
     hours: Option<Arc<Hours>>,
@@ -112,9 +112,8 @@ pub fn instant_of(zone: &TimeZone, local: DateTime) -> Option<Timestamp> {
         }
         AmbiguousOffset::Gap { .. } => {
             let before_gap = ambiguous.earlier().ok()?;
-            zone.following(before_gap)
-                .map(|transition| transition.timestamp())
-                .find(|instant| zone.to_datetime(*instant) > local)
+            let end_of_gap = zone.following(before_gap).next()?;
+            Some(end_of_gap.timestamp())
         }
     }
 }
@@ -270,16 +269,18 @@ impl Hours {
         })
     }
 
+    fn day_of(&self, t: Timestamp) -> Date {
+        self.zone.to_datetime(t).date()
+    }
+
     /// The local day from which on stretches can matter to `t`.
     fn first_day(&self, t: Timestamp) -> Date {
-        let day = self.zone.to_datetime(t).date();
-        day.saturating_sub(Span::new().days(REACH_DAYS))
+        self.day_of(t).saturating_sub(Span::new().days(REACH_DAYS))
     }
 
     /// The local day up to which stretches can have begun at `t`.
     fn last_day(&self, t: Timestamp) -> Date {
-        let day = self.zone.to_datetime(t).date();
-        day.saturating_add(Span::new().days(REACH_DAYS))
+        self.day_of(t).saturating_add(Span::new().days(REACH_DAYS))
     }
 
     fn stretch_at(&self, t: Timestamp) -> Option<Stretch> {

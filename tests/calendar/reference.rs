@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-pub const ZONES: [&str; 7] = [
+pub const ZONES: [&str; 8] = [
     "Europe/Berlin",
     "America/New_York",
     "Asia/Kolkata",
@@ -18,6 +18,7 @@ pub const ZONES: [&str; 7] = [
     "Africa/Casablanca",
     "Pacific/Apia",
     "America/Sao_Paulo",
+    "America/St_Johns",
 ];
 pub const WORKDAYS: [Weekday; 5] = [
     Weekday::Monday,

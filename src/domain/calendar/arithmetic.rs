@@ -17,16 +17,12 @@ impl Hours {
         }
         let mut rest = duration;
         let mut day = self.first_day(t);
-        let behind = self.last_day(t);
-        let mut irregular = None;
+        // Up to this one they are counted day by day. The day of `t` is: it is no whole one.
+        let mut day_by_day = self.day_of(t);
         loop {
-            if day > behind && rest > self.week_total {
-                let limit = *irregular.get_or_insert_with(|| self.next_irregular(day));
-                if limit < day {
-                    irregular = None;
-                    continue;
-                }
-                let weeks = whole_weeks(day, limit).min(self.weeks_within(rest));
+            if day > day_by_day {
+                day_by_day = self.next_irregular(day);
+                let weeks = whole_weeks(day, day_by_day).min(self.weeks_within(rest));
                 rest -= self.weeks(weeks)?;
                 day = day.checked_add(Span::new().try_weeks(weeks).ok()?).ok()?;
             }
@@ -41,9 +37,6 @@ impl Hours {
                 }
             }
             day = day.tomorrow().ok()?;
-            if irregular.is_some_and(|limit| day > limit) {
-                irregular = None;
-            }
         }
     }
 
@@ -69,13 +62,12 @@ impl Hours {
     pub(super) fn between(&self, a: Timestamp, b: Timestamp) -> SignedDuration {
         let mut sum = SignedDuration::ZERO;
         let mut day = self.first_day(a);
-        let (behind, last) = (self.last_day(a), self.last_day(b));
-        let before_last = self.first_day(b);
-        let mut irregular = None;
+        let mut day_by_day = self.day_of(a);
+        let (before_last, last) = (self.first_day(b), self.last_day(b));
         while day <= last {
-            if day > behind {
-                let limit = *irregular.get_or_insert_with(|| self.next_irregular(day));
-                let weeks = whole_weeks(day, limit.min(before_last));
+            if day > day_by_day {
+                day_by_day = self.next_irregular(day);
+                let weeks = whole_weeks(day, day_by_day.min(before_last));
                 if let (Some(skipped), Ok(target)) =
                     (self.weeks(weeks), day.checked_add(Span::new().weeks(weeks)))
                 {
@@ -85,15 +77,10 @@ impl Hours {
             }
             for stretch in self.stretches_of(day) {
                 let (start, end) = (stretch.start.max(a), stretch.end.min(b));
-                if start < end {
-                    sum += end.duration_since(start);
-                }
+                sum += end.duration_since(start).max(SignedDuration::ZERO);
             }
             let Ok(next) = day.tomorrow() else { break };
             day = next;
-            if irregular.is_some_and(|limit| day > limit) {
-                irregular = None;
-            }
         }
         sum
     }

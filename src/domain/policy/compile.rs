@@ -60,7 +60,7 @@ pub(super) fn policy(spec: EscalationPolicySpec) -> Result<ValidPolicy, Vec<Find
 fn named(calendars: &BTreeMap<String, Calendar>, name: Option<&String>) -> Calendar {
     name.and_then(|name| calendars.get(name))
         .cloned()
-        .unwrap_or_default()
+        .unwrap_or_else(Calendar::always)
 }
 
 fn step_plan(index: usize, step: &Step, calendars: &BTreeMap<String, Calendar>) -> StepPlan {

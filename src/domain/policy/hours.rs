@@ -218,7 +218,7 @@ pub(super) fn rota(
         .as_ref()
         .and_then(|name| calendars.get(name))
         .cloned()
-        .unwrap_or_default();
+        .unwrap_or_else(Calendar::always);
     Some(Rota {
         zone: zone?,
         start: start?,
