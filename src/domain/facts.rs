@@ -33,8 +33,6 @@ pub enum Block {
     Signal,
     /// `spec.update`
     Update,
-    /// `spec.holds`
-    Holds,
 }
 
 impl Block {
@@ -52,7 +50,6 @@ impl Block {
             Self::DuplicateOf => "duplicateOf",
             Self::Signal => "signal",
             Self::Update => "update",
-            Self::Holds => "holds",
         }
     }
 
@@ -68,8 +65,7 @@ impl Block {
             | Self::Closure
             | Self::DuplicateOf
             | Self::Signal
-            | Self::Update
-            | Self::Holds) => other.key(),
+            | Self::Update) => other.key(),
         }
     }
 }
@@ -144,7 +140,6 @@ pub fn present(spec: &TicketSpec, block: Block) -> bool {
         Block::DuplicateOf => spec.duplicate_of.is_some(),
         Block::Update => spec.update.is_some(),
         Block::Signal => spec.signal.is_some(),
-        Block::Holds => !spec.holds.is_empty(),
     }
 }
 
@@ -172,7 +167,6 @@ pub fn declared(spec: &TicketSpec, block: Block) -> Option<String> {
             SignalState::Firing => FIRING.to_owned(),
             SignalState::Resolved => RESOLVED.to_owned(),
         },
-        Block::Holds => hash_of(&spec.holds),
     })
 }
 
@@ -192,7 +186,7 @@ pub fn fresh(
     match judge(status, block, Some(&hash)) {
         Judged::New => Some(Fresh {
             hash,
-            dated: dated(ticket, block, now),
+            dated: dated(ticket, block.field(), now),
         }),
         Judged::Absent | Judged::Void | Judged::Known(_) => None,
     }
@@ -249,8 +243,9 @@ pub fn void(status: &mut TicketStatus, block: Block) {
     }
 }
 
-/// When a block was written: the newest managedFields entry that owns it, within creation and now.
-pub fn dated(ticket: &Ticket, block: Block, now: Timestamp) -> Dated {
+/// When what stands in a field of the spec was written: the newest managedFields entry that owns it, within creation
+/// and now.
+pub fn dated(ticket: &Ticket, field: &str, now: Timestamp) -> Dated {
     let created = created(ticket, now);
     let first_look = ticket
         .status
@@ -260,7 +255,7 @@ pub fn dated(ticket: &Ticket, block: Block, now: Timestamp) -> Dated {
         .metadata
         .generation
         .is_some_and(|generation| generation <= 1);
-    let (time, exact) = written(ticket, block.field()).unwrap_or((now, false));
+    let (time, exact) = written(ticket, field).unwrap_or((now, false));
     let time = time.clamp(created, now.max(created));
     Dated {
         time,
@@ -317,7 +312,7 @@ mod tests {
         let created: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let mut ticket = Ticket::default();
         ticket.metadata.generation = Some(1);
-        let there = |ticket: &Ticket| dated(ticket, Block::Triage, created).at_creation;
+        let there = |ticket: &Ticket| dated(ticket, "triage", created).at_creation;
         assert!(there(&ticket));
         ticket.status = Some(TicketStatus {
             phase: Some(Phase::Submitted),
@@ -340,7 +335,7 @@ mod tests {
                 "manager": "alice", "time": written.to_string(), "fieldsV1": {"f:spec": {"f:triage": {}}},
             }]))
             .unwrap();
-            dated(&ticket, Block::Triage, late).at_creation
+            dated(&ticket, "triage", late).at_creation
         };
         assert!(there(1, late), "nothing was edited since");
         assert!(there(2, created), "something else was edited since");

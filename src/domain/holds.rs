@@ -170,7 +170,7 @@ pub fn settle(draft: &mut Draft<'_>) {
 /// A ticket that was reopened in this decision is held by what still stands, before anything is armed.
 pub fn take_up(draft: &mut Draft<'_>) {
     let was_over = over_since(draft.written()).is_some();
-    if was_over && draft.reopened.is_some() && over_since(&draft.status).is_none() {
+    if was_over && over_since(&draft.status).is_none() {
         apply(draft);
         draft.standing = standing_of(&draft.status);
     }
@@ -256,7 +256,7 @@ fn source(draft: &Draft<'_>, hold: &Hold, over: bool) -> Source {
     let dated = if before.is_some_and(|before| before.hash == hash) {
         draft.now
     } else {
-        facts::dated(draft.ticket(), Block::Holds, draft.now).time
+        facts::dated(draft.ticket(), "holds", draft.now).time
     };
     let first_seen = before.map_or(dated, |before| before.first_seen_time.0);
     let wanted = if over {

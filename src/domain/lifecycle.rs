@@ -98,7 +98,7 @@ fn take(draft: &mut Draft<'_>, block: Block, fresh: Fresh) {
         Block::Triage => stages::declared(draft, stages::Stage::Triage, fresh),
         Block::Assignment => stages::declared(draft, stages::Stage::Assignment, fresh),
         Block::Closure => closing::declared(draft, fresh),
-        Block::AtLeast | Block::PageAgain | Block::Update | Block::Holds => {}
+        Block::AtLeast | Block::PageAgain | Block::Update => {}
     }
 }
 

@@ -129,9 +129,8 @@ impl<'a> RcaDraft<'a> {
     }
 
     pub(super) fn wake(&mut self, at: Timestamp) {
-        if self.deadline.is_none_or(|known| at < known) {
-            self.deadline = Some(at);
-        }
+        let known = self.deadline.unwrap_or(at);
+        self.deadline = Some(known.min(at));
     }
 
     /// Tells a transition.

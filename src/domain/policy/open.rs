@@ -146,7 +146,7 @@ fn check_dead_steps(spec: &EscalationPolicySpec, items: &mut Items) {
 
 fn check_repeats(spec: &EscalationPolicySpec, items: &mut Items) {
     for (index, step) in spec.steps.iter().enumerate() {
-        let Some(repeat) = step.repeat.as_ref().filter(|repeat| repeat.times > 0) else {
+        let Some(repeat) = &step.repeat else {
             continue;
         };
         let span = repeat
