@@ -128,6 +128,36 @@ fn what_has_left_and_is_not_recorded_yet_stands_in_line() {
 }
 
 #[test]
+fn what_stands_in_line_does_so_whatever_else_is_being_sent() {
+    let now = at("10:06");
+    let mut seen = handed_over(now);
+    let status = Arc::make_mut(&mut seen.ticket).status.as_mut().unwrap();
+    let first = &mut status.deliveries[0];
+    first.state = DeliveryState::Sending;
+    first.time = Time(at("10:03"));
+    assert_eq!(look(&seen, &Settings::default(), now), Finding::Unrecorded);
+}
+
+#[test]
+fn what_is_armed_and_has_left_stands_in_line() {
+    let mut model = being_sent("10:00");
+    let status = model.ticket.status.as_mut().unwrap();
+    let first = &mut status.deliveries[0];
+    first.state = DeliveryState::Armed;
+    let id = DeliveryId::from_stored(&first.id);
+    let mut seen = model.observe();
+    assert_eq!(
+        look(&seen, &Settings::default(), model.now),
+        Finding::Undone
+    );
+    let since = at("10:03");
+    seen.outbox
+        .insert(id, Progress::InFlight { since, attempts: 0 });
+    let found = look(&seen, &Settings::default(), model.now);
+    assert_eq!(found, Finding::Unrecorded);
+}
+
+#[test]
 fn what_has_left_five_minutes_ago_should_have_been_recorded() {
     let now = at("10:05") + SignedDuration::from_mins(5);
     let found = look(&handed_over(now), &Settings::default(), now);

@@ -259,6 +259,20 @@ fn too_large_by(mut status: TicketStatus, bytes: usize) -> TicketStatus {
     status
 }
 
+#[test]
+fn what_is_left_as_it_is_keeps_the_promise_and_so_does_what_is_counted_once_it_went() {
+    let mut status = too_large_by(TicketStatus::default(), 0);
+    let whole = status.clone();
+    assert_eq!(fit(&mut status), []);
+    assert_eq!(status, whole);
+    assert!(written_size(&status) <= PROMISE);
+    let timeline = vec![TimelineEntry::default(); 2];
+    let mut status = too_large_by(TicketStatus { timeline, ..whole }, 1);
+    let _ = fit(&mut status);
+    assert_eq!(status.timeline_dropped, Some(1));
+    assert!(written_size(&status) <= PROMISE);
+}
+
 fn told_of_the_past() -> DeliveryRecord {
     DeliveryRecord {
         state: DeliveryState::Delivered,

@@ -173,11 +173,10 @@ impl Rota {
         if !self.calendar.is_open(at) {
             return None;
         }
-        let turns = i64::try_from(self.members.len())
-            .ok()
-            .filter(|turns| *turns > 0)?;
-        let turn = usize::try_from(self.turn_at(at)?.rem_euclid(turns)).ok()?;
-        self.members.get(turn).map(String::as_str)
+        let turns = i64::try_from(self.members.len()).ok()?;
+        let turn = self.turn_at(at)?.checked_rem_euclid(turns)?;
+        let member = self.members.get(usize::try_from(turn).ok()?)?;
+        Some(member)
     }
 
     /// Number of the shift that runs, 0 from `start` on; `None` before.

@@ -111,6 +111,19 @@ fn a_chain_that_repeats_no_times_has_one_round() {
 }
 
 #[test]
+fn a_step_that_repeats_no_times_has_no_repeats() {
+    let repeat = |times: &str| {
+        let policy = ValidPolicy::check(with("times: 2}}", times)).policy;
+        policy.unwrap().step("on-call").unwrap().repeat
+    };
+    assert_eq!(repeat("times: 0}}"), None);
+    assert_eq!(
+        repeat("times: 1}}"),
+        Some((SignedDuration::from_mins(5), 1))
+    );
+}
+
+#[test]
 fn a_missing_level_takes_the_row_of_the_default_severity_and_without_it_pages_without_targets() {
     let mut spec = read(GOOD);
     spec.severities.retain(|row| row.level == Severity::High);

@@ -205,6 +205,8 @@ fn whoever_is_paged_reads_of_the_first_one_that_has_something_to_read() {
     assert_eq!(told(json!([])), None);
     let plain = told(json!([{"ticket": "a"}, {"ticket": "b"}]));
     assert_eq!(plain, Some(("ticket \"a\"".to_owned(), None)));
+    let rca = told(json!([{"ticket": "a"}, {"ticket": "b", "rca": "r"}]));
+    assert_eq!(rca, Some(("ticket \"b\", RCA \"r\"".to_owned(), None)));
     let url = "https://r.example.com/1";
     let full = told(json!([{"ticket": "a"}, {"ticket": "b", "rca": "r", "runbook": url}]));
     let words = format!("ticket \"b\", RCA \"r\", runbook {url}");

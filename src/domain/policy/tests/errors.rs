@@ -180,6 +180,36 @@ fn errors(spec: EscalationPolicySpec) -> Vec<(&'static str, String)> {
     "InvalidTime",
     "spec.calendars[0].windows[0].from"
 )]
+#[case::a_time_without_its_second_digit(
+    r#"from: "09:00""#,
+    r#"from: "9:00""#,
+    "InvalidTime",
+    "spec.calendars[0].windows[0].from"
+)]
+#[case::a_time_with_minutes_of_one_digit(
+    r#"to: "17:30""#,
+    r#"to: "17:3""#,
+    "InvalidTime",
+    "spec.calendars[0].windows[0].to"
+)]
+#[case::a_time_with_a_sign(
+    r#"from: "09:00""#,
+    r#"from: "+9:00""#,
+    "InvalidTime",
+    "spec.calendars[0].windows[0].from"
+)]
+#[case::a_holiday_with_a_time_of_day(
+    "2026-12-25",
+    "2026-12-25T09:00",
+    "InvalidTime",
+    "spec.calendars[0].holidays[0]"
+)]
+#[case::a_holiday_in_other_writing(
+    "2026-12-25",
+    "20261225",
+    "InvalidTime",
+    "spec.calendars[0].holidays[0]"
+)]
 #[case::a_holiday_that_is_no_day(
     "2026-12-25",
     "2026-02-30",
@@ -285,6 +315,21 @@ fn an_error_is_named_with_its_place(
     "https://mail.example.com",
     "spec.connectors[4].server"
 )]
+#[case::mail_to_a_path_of_a_server(
+    "smtps://mail.example.com:465",
+    "smtps://mail.example.com:465/inbox",
+    "spec.connectors[4].server"
+)]
+#[case::mail_to_a_query_of_a_server(
+    "smtps://mail.example.com:465",
+    "smtps://mail.example.com:465?tls=no",
+    "spec.connectors[4].server"
+)]
+#[case::mail_to_a_fragment_of_a_server(
+    "smtps://mail.example.com:465",
+    "smtps://mail.example.com:465#inbox",
+    "spec.connectors[4].server"
+)]
 #[case::no_mail_address(
     "address: alice@example.com",
     "address: alice",
@@ -321,6 +366,15 @@ fn an_address_its_connector_cannot_use_is_an_error(
     );
 }
 
+#[test]
+fn a_pause_of_one_second_between_repeats_is_enough() {
+    assert!(
+        ValidPolicy::check(with("every: 5m", "every: 1s"))
+            .policy
+            .is_ok()
+    );
+}
+
 #[rstest]
 #[case("#ops")]
 #[case("#störung")]
@@ -335,6 +389,10 @@ fn a_slack_channel_or_user_is_taken(#[case] address: &str) {
 #[case("alice+pager@example.com", true)]
 #[case("ops@mail.example.co.uk", true)]
 #[case("a@b", true)]
+#[case("ops@my-shop.example.com", true)]
+#[case("ops@my_shop.example.com", false)]
+#[case("ops@-shop.example.com", false)]
+#[case("ops@shop-.example.com", false)]
 #[case("@example.com", false)]
 #[case("alice@", false)]
 #[case("alice@example..com", false)]

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::{GOOD, open_items, read, surroundings, with};
-use crate::api::Severity;
+use crate::api::{Contact, EscalationPolicySpec, Severity};
 use crate::domain::policy::{ItemCode, Surroundings, ValidPolicy};
 
 #[rstest]
@@ -150,6 +150,59 @@ fn a_step_of_contacts_without_a_way_reaches_nobody() {
         ("ContactUnreachable", "spec.contacts[1].reach".to_owned()),
     ];
     assert_eq!(open_items(spec, &surroundings()), expected);
+}
+
+#[rstest]
+#[case::in_a_group(|spec: &mut EscalationPolicySpec| spec.groups[0].members.push("carol".to_owned()))]
+#[case::in_a_rota(|spec: &mut EscalationPolicySpec| spec.rotas[0].members.push("carol".to_owned()))]
+#[case::in_the_place_of_another(|spec: &mut EscalationPolicySpec| "carol".clone_into(&mut spec.overrides[0].member))]
+fn whoever_is_told_among_others_needs_a_way_to_be_reached_too(
+    #[case] tell: impl Fn(&mut EscalationPolicySpec),
+) {
+    let mut spec = read(GOOD);
+    spec.contacts.push(Contact {
+        name: "carol".to_owned(),
+        ..Contact::default()
+    });
+    assert_eq!(open_items(spec.clone(), &surroundings()), []);
+    tell(&mut spec);
+    let expected = [("ContactUnreachable", "spec.contacts[2].reach".to_owned())];
+    assert_eq!(open_items(spec, &surroundings()), expected);
+}
+
+#[test]
+fn a_review_is_overdue_once_its_time_has_passed() {
+    let items = |now: &str| {
+        let around = Surroundings {
+            now: Some(now.parse().unwrap()),
+            ..surroundings()
+        };
+        open_items(read(GOOD), &around)
+    };
+    assert_eq!(items("2026-06-30T00:00:00Z"), []);
+    let expected = [("ReviewOverdue", "spec.document.lastReviewTime".to_owned())];
+    assert_eq!(items("2026-06-30T00:00:01Z"), expected);
+}
+
+#[test]
+fn a_holiday_without_anybody_on_call_is_told_nearly_a_year_ahead() {
+    let yaml = GOOD
+        .replace("shift: {days: 7}", "shift: {days: 7}, calendar: business")
+        .replace("Thu, Fri]", "Thu, Fri, Sat, Sun]")
+        .replace(
+            r#"from: "09:00", to: "17:30""#,
+            r#"from: "00:00", to: "24:00""#,
+        );
+    let around = Surroundings {
+        now: Some("2026-01-10T00:00:00Z".parse().unwrap()),
+        ..surroundings()
+    };
+    let items = ValidPolicy::check_in(read(&yaml), &around).open_items;
+    let [gap] = &items[..] else {
+        panic!("{items:?}")
+    };
+    let words = "from 2026-12-24T23:00:00Z until 2026-12-25T23:00:00Z";
+    assert!(gap.message.contains(words), "{}", gap.message);
 }
 
 #[test]
