@@ -17,8 +17,15 @@ type Rank = (Timestamp, u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Timed(Rank),
-    Ready(Rank, Cause),
-    Running { again: Option<Timestamp> },
+    Ready {
+        rank: Rank,
+        cause: Cause,
+        /// It waits for a deadline too, which still comes.
+        timed: Option<Rank>,
+    },
+    Running {
+        again: Option<Timestamp>,
+    },
 }
 
 /// Why an object is ready. Those whose deadline has come stand in a line of their own: what was armed waits for nothing
@@ -60,24 +67,23 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
             Some(Place::Running { again }) => {
                 *again = Some(again.map_or(wanted, |earlier| earlier.min(wanted)));
             }
-            Some(Place::Ready(rank, _)) if rank.0 <= wanted => {}
-            Some(Place::Ready(rank, cause)) => {
-                let (old, cause) = (*rank, *cause);
+            Some(Place::Ready { rank, .. }) if rank.0 <= wanted => {}
+            Some(Place::Ready { rank, cause, timed }) => {
+                let (old, cause, timed) = (*rank, *cause, *timed);
                 self.line(cause).remove(&old);
-                self.make_ready(key, wanted, cause);
+                self.make_ready(key, wanted, cause, timed);
             }
             Some(Place::Timed(rank)) => {
-                let old = *rank;
-                self.timed.remove(&old);
+                let timed = *rank;
                 // Its deadline may have come just now.
-                let cause = if old.0 <= wanted {
-                    Cause::Deadline
+                if timed.0 <= wanted {
+                    self.timed.remove(&timed);
+                    self.make_ready(key, wanted, Cause::Deadline, None);
                 } else {
-                    Cause::Change
-                };
-                self.make_ready(key, wanted, cause);
+                    self.make_ready(key, wanted, Cause::Change, Some(timed));
+                }
             }
-            None => self.make_ready(key, wanted, Cause::Change),
+            None => self.make_ready(key, wanted, Cause::Change, None),
         }
     }
 
@@ -102,8 +108,12 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
 
     fn pop_from(&mut self, cause: Cause) -> Option<K> {
         let (_, key) = self.line(cause).pop_first()?;
-        self.places
-            .insert(key.clone(), Place::Running { again: None });
+        let running = Place::Running { again: None };
+        if let Some(Place::Ready { timed, .. }) = self.places.insert(key.clone(), running)
+            && let Some(timed) = timed
+        {
+            self.timed.remove(&timed);
+        }
         Some(key)
     }
 
@@ -114,23 +124,26 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
         }
     }
 
-    /// A run ended: the next is at `until`, or at once where something changed meanwhile. `later` is what the
-    /// object's urgency adds to its rank.
+    /// A run ended: the next is at `until`, or before where something changed meanwhile. `later` is what the object's
+    /// urgency adds to its rank.
     pub fn finish(&mut self, key: K, until: Option<Timestamp>, later: SignedDuration) {
         let again = match self.places.remove(&key) {
             Some(Place::Running { again }) => again,
-            Some(place @ (Place::Timed(_) | Place::Ready(..))) => {
+            Some(place @ (Place::Timed(_) | Place::Ready { .. })) => {
                 self.places.insert(key, place);
                 return;
             }
             None => return,
         };
-        if let Some(wanted) = again {
-            self.make_ready(key, wanted, Cause::Change);
-        } else if let Some(until) = until {
+        let timed = until.map(|until| {
             let rank = self.rank(until);
             self.timed.insert(rank, (key.clone(), later));
-            self.places.insert(key, Place::Timed(rank));
+            rank
+        });
+        if let Some(wanted) = again {
+            self.make_ready(key, wanted, Cause::Change, timed);
+        } else if let Some(timed) = timed {
+            self.places.insert(key, Place::Timed(timed));
         }
     }
 
@@ -145,21 +158,25 @@ impl<K: Eq + Hash + Clone> Schedule<K> {
         self.line(cause).len()
     }
 
+    /// Whose deadline has come leaves the line of changes, if it stands there.
     fn ripen(&mut self, now: Timestamp) {
         while let Some(entry) = self.timed.first_entry() {
             if entry.key().0 > now {
                 break;
             }
             let ((due, _), (key, later)) = entry.remove_entry();
+            if let Some(Place::Ready { rank, cause, .. }) = self.places.get(&key).copied() {
+                self.line(cause).remove(&rank);
+            }
             let wanted = due.saturating_add(later).unwrap_or(Timestamp::MAX);
-            self.make_ready(key, wanted, Cause::Deadline);
+            self.make_ready(key, wanted, Cause::Deadline, None);
         }
     }
 
-    fn make_ready(&mut self, key: K, wanted: Timestamp, cause: Cause) {
+    fn make_ready(&mut self, key: K, wanted: Timestamp, cause: Cause, timed: Option<Rank>) {
         let rank = self.rank(wanted);
         self.line(cause).insert(rank, key.clone());
-        self.places.insert(key, Place::Ready(rank, cause));
+        self.places.insert(key, Place::Ready { rank, cause, timed });
     }
 
     fn rank(&mut self, time: Timestamp) -> Rank {
@@ -252,6 +269,48 @@ mod tests {
         schedule.finish("armed", Some(at(10)), NONE);
         schedule.trigger("armed", at(11));
         assert_eq!(schedule.pop_for(Cause::Deadline, at(11)), Some("armed"));
+    }
+
+    #[test]
+    fn a_change_before_a_deadline_costs_the_deadline_nothing() {
+        let mut schedule = Schedule::default();
+        for key in ["changed", "changed while it ran"] {
+            schedule.trigger(key, at(0));
+        }
+        assert_eq!(run(&mut schedule, 0).len(), 2);
+        schedule.trigger("changed while it ran", at(5));
+        for key in ["changed", "changed while it ran"] {
+            schedule.finish(key, Some(at(10)), NONE);
+        }
+        for key in ["new", "newer"] {
+            schedule.trigger(key, at(4));
+        }
+        schedule.trigger("changed", at(5));
+        assert_eq!(schedule.next_time(), Some(at(10)));
+        let mut pop = |cause, second| schedule.pop_for(cause, at(second));
+        assert_eq!(pop(Cause::Deadline, 9), None);
+        assert_eq!(pop(Cause::Deadline, 10), Some("changed"));
+        assert_eq!(pop(Cause::Deadline, 10), Some("changed while it ran"));
+        assert_eq!(pop(Cause::Deadline, 10), None);
+        assert_eq!(pop(Cause::Change, 10), Some("new"));
+        assert_eq!(pop(Cause::Change, 10), Some("newer"));
+        assert_eq!(pop(Cause::Change, 10), None);
+    }
+
+    #[test]
+    fn who_was_looked_at_for_a_change_has_its_new_deadline_only() {
+        let mut schedule = Schedule::default();
+        schedule.trigger("a", at(0));
+        assert_eq!(run(&mut schedule, 0), ["a"]);
+        schedule.finish("a", Some(at(10)), NONE);
+        schedule.trigger("a", at(5));
+        // More urgent than before, and still with its deadline.
+        schedule.trigger("a", at(4));
+        assert_eq!(run(&mut schedule, 5), ["a"]);
+        schedule.finish("a", Some(at(20)), NONE);
+        assert_eq!(schedule.next_time(), Some(at(20)));
+        assert_eq!(run(&mut schedule, 19), [""; 0]);
+        assert_eq!(run(&mut schedule, 20), ["a"]);
     }
 
     #[test]
