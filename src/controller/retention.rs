@@ -13,7 +13,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt};
 
 use super::client::{call, scoped};
-use super::error::CallError;
+use super::error::{CallError, Class};
 use super::key::Key;
 use crate::api::Ticket;
 use crate::clock::Now;
@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 const FIRST: Duration = Duration::from_mins(5);
 /// Passes over a namespace whose pages grew too old in between; each has deleted something.
 const RESTARTS: usize = 100;
+/// So many refusals in a row are about the right to delete, not about single tickets that somebody protects.
+const REFUSALS_MOST: usize = 20;
 
 /// Hears of a ticket that was deleted, and its uid.
 pub type Deleted = dyn Fn(&Key, &str) + Send + Sync;
@@ -54,6 +56,25 @@ pub struct Pass {
     pub seen: usize,
     /// Those that were deleted.
     pub deleted: usize,
+}
+
+/// Deletions that were refused: one ticket that may not be deleted keeps no other.
+#[derive(Default)]
+struct Refused {
+    first: Option<CallError>,
+    in_a_row: usize,
+}
+
+impl Refused {
+    /// Notes one; an error where it is no use to go on.
+    fn one_more(&mut self, error: CallError) -> Result<(), CallError> {
+        self.in_a_row += 1;
+        if self.in_a_row >= REFUSALS_MOST {
+            return Err(error);
+        }
+        self.first.get_or_insert(error);
+        Ok(())
+    }
 }
 
 impl Retention {
@@ -96,19 +117,27 @@ impl Retention {
         let mut params = ListParams::default()
             .fields("status.archived=true")
             .limit(self.page);
+        let mut refused = Refused::default();
         loop {
             let page = call("list archived tickets", api.list(&params)).await?;
             let next = page.metadata.continue_.filter(|token| !token.is_empty());
             for guarded in page.items {
                 done.seen += 1;
                 // One that cannot be read is kept.
-                if let Ok(ticket) = guarded.0 {
-                    done.deleted += usize::from(self.judge(&ticket).await?);
+                let Ok(ticket) = guarded.0 else { continue };
+                match self.judge(&ticket).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        done.deleted += 1;
+                        refused.in_a_row = 0;
+                    }
+                    Err(error) if error.class() == Class::Terminal => refused.one_more(error)?,
+                    Err(error) => return Err(error),
                 }
             }
             match next {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(()),
+                None => return refused.first.map_or(Ok(()), Err),
             }
         }
     }

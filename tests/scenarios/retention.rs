@@ -13,7 +13,7 @@ use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options};
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
 /// A ticket that was closed so many hours ago and runs on `gold`.
@@ -88,6 +88,58 @@ async fn what_is_past_its_retention_is_deleted_over_several_pages_and_nothing_el
     assert!(text.contains("firebell_tickets_deleted_total 7"), "{text}");
     let (seen, deleted) = (1, 0);
     assert_eq!(retention.pass().await, Pass { seen, deleted });
+}
+
+/// From now on the API server refuses to delete a ticket of this name.
+async fn protect(stage: &Stage<'_>, name: &str) {
+    let namespace = &stage.namespace;
+    let text = format!(
+        r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {namespace}}}
+spec:
+  matchConstraints:
+    namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}
+    resourceRules: [{{apiGroups: [firebell.dev], apiVersions: ["*"], operations: [DELETE], resources: [tickets]}}]
+  validations: [{{expression: "oldObject.metadata.name != '{name}'"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {namespace}}}
+spec: {{policyName: {namespace}, validationActions: [Deny]}}
+"#
+    );
+    let applied = stage.plane.kubectl(["apply", "-f", "-"]).input(&text);
+    applied.run().await.unwrap();
+    let refused = eventually("the deletion is refused", LIMIT, async || {
+        let params = DeleteParams::default().dry_run();
+        stage.tickets().delete(name, &params).await.err()
+    });
+    refused.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ticket_that_may_not_be_deleted_keeps_no_other() {
+    let stage = Stage::set("protected").await;
+    for number in 0..4 {
+        closed(&stage, &format!("old-{number}"), 25, true).await;
+    }
+    protect(&stage, "old-0").await;
+    let spec = json!({"retention": {"closedTickets": "24h"}});
+    let index = policies(&stage.namespace, serde_json::from_value(spec).unwrap());
+    let retention = Retention {
+        client: stage.client.clone(),
+        scopes: vec![Some(stage.namespace.clone())],
+        policies: Box::new(move || index.clone()),
+        clock: Arc::new(WallClock),
+        metrics: Metrics::default(),
+        page: 2,
+        deleted: Box::new(|_, _| {}),
+    };
+    let (seen, deleted) = (4, 3);
+    assert_eq!(retention.pass().await, Pass { seen, deleted });
+    assert_eq!(names(&stage).await, ["old-0"]);
 }
 
 /// A stage with one old and one young archived ticket and an operator that looks through them each second.
