@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Method, Request};
@@ -14,6 +15,9 @@ use super::Leadership;
 use crate::connectors::{Attempt, SendOutcome, Sender};
 use crate::domain::telling::delivery::Way;
 use crate::domain::telling::parcel::Parcel;
+
+/// How soon a try that was held back is made again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A write that was held back.
 #[derive(Debug, thiserror::Error)]
@@ -87,9 +91,12 @@ pub struct FencedSender {
 impl Sender for FencedSender {
     async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome {
         if self.leadership.may_send() {
-            self.inner.send(way, parcel, attempt).await
-        } else {
-            SendOutcome::retry("this replica does not hold the lease at the moment")
+            return self.inner.send(way, parcel, attempt).await;
+        }
+        // Said with a time, this is no failure of the receiver: nobody asked it.
+        SendOutcome::Retry {
+            message: "this replica does not hold the lease at the moment".to_owned(),
+            after: Some(AGAIN),
         }
     }
 
@@ -100,11 +107,21 @@ impl Sender for FencedSender {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use async_trait::async_trait;
     use http::Method;
+    use jiff::Timestamp;
     use rstest::rstest;
 
-    use super::passes;
+    use super::{FencedSender, passes};
+    use crate::api::Connector;
+    use crate::connectors::{Attempt, SendOutcome, Sender};
     use crate::controller::leader::{Leadership, Standing};
+    use crate::domain::telling::delivery::Way;
+    use crate::domain::telling::parcel::Parcel;
+    use crate::testkit::deliveries;
 
     const STATUS: &str = "/apis/firebell.dev/v1alpha1/namespaces/shop/tickets/a/status";
     const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
@@ -130,5 +147,44 @@ mod tests {
         let (post, leadership) = Leadership::elected();
         post.tell(standing);
         assert_eq!(passes(&leadership, &method, path), wanted);
+    }
+
+    /// Takes everything.
+    struct Takes;
+
+    #[async_trait]
+    impl Sender for Takes {
+        async fn send(&self, _: &Way, _: &Parcel, _: Attempt) -> SendOutcome {
+            SendOutcome::Delivered
+        }
+    }
+
+    #[tokio::test]
+    async fn a_try_that_is_held_back_is_made_again_soon_and_is_no_failure_of_the_receiver() {
+        let (post, leadership) = Leadership::elected();
+        let sender = FencedSender {
+            inner: Arc::new(Takes),
+            leadership,
+        };
+        let page = deliveries::page(deliveries::ticket("a"), "on-call", vec![], Timestamp::MIN);
+        let parcel = Parcel::of(Arc::new(page), Vec::new());
+        let way = Way {
+            namespace: "team".into(),
+            connector: Connector::default(),
+        };
+        let attempt = Attempt {
+            number: 1,
+            limit: Duration::from_secs(15),
+        };
+        let held = sender.send(&way, &parcel, attempt).await;
+        let SendOutcome::Retry { after, .. } = held else {
+            panic!("{held:?}")
+        };
+        // A retry without a time counts against the receiver: five of them open its breaker.
+        assert!(after.is_some_and(|after| after <= Duration::from_secs(1)));
+        let until = Instant::now() + Duration::from_mins(1);
+        post.tell(Standing::Leads { until });
+        let sent = sender.send(&way, &parcel, attempt).await;
+        assert_eq!(sent, SendOutcome::Delivered);
     }
 }
