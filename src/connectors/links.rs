@@ -1,16 +1,18 @@
 //! Puts a link for an answer into each page for a person, where the message is sent: the key that signs it is a secret,
-//! so it stands in no decision, status or Event (`links`). A page never waits for its link, nor fails for want of one.
+//! so it stands in no decision, status or Event (`links`). A page waits a moment at most for its link, and never fails for
+//! want of one.
 //!
 //! Only people get links (contacts, on ways that no customer reads): a link is for one person.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::secret::SecretSource;
+use super::secret::{SecretError, SecretSource};
 use super::{Attempt, SendOutcome, Sender};
 use crate::api::Audience;
 use crate::domain::telling::audience::of_way;
@@ -18,6 +20,8 @@ use crate::domain::telling::delivery::{Delivery, Target, Way};
 use crate::domain::telling::parcel::Parcel;
 use crate::links::{Grant, KEY};
 
+/// How long a page waits for the key at most.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Name of the link in `data.links`.
 pub const ACKNOWLEDGE: &str = "acknowledge";
 
@@ -60,7 +64,12 @@ impl<S: Sender> Linked<S> {
     }
 
     async fn key(&self, issuer: &Issuer) -> Option<SecretString> {
-        let read = self.secrets.get(&issuer.namespace, &issuer.secret).await;
+        let read = self.secrets.get(&issuer.namespace, &issuer.secret);
+        let late = || SecretError::Unreachable {
+            name: issuer.secret.clone(),
+        };
+        let read = tokio::time::timeout(PATIENCE, read).await;
+        let read = read.unwrap_or_else(|_| Err(late()));
         let key = read.and_then(|secret| Ok(secret.get(KEY)?.cloned()));
         let missing = match &key {
             Ok(Some(_)) => None,

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::api::ConnectorType;
-use crate::connectors::secret::SecretError;
+use crate::connectors::secret::{SecretError, SecretValues};
 use crate::connectors::tests::{Fixed, delivery_of, one, time, to_customers, way};
 
 const KEY_TEXT: &str = "a-key-of-at-least-32-characters-for-tests";
@@ -30,7 +30,7 @@ fn page(name: &str) -> Delivery {
 }
 
 /// What is sent of a parcel, with this Secret.
-async fn sent(secret: Fixed, way: &Way, parcel: &Parcel) -> Parcel {
+async fn sent(secret: impl SecretSource + 'static, way: &Way, parcel: &Parcel) -> Parcel {
     let kept = Keeps::default();
     let all = kept.0.clone();
     let issuer = Issuer {
@@ -119,4 +119,22 @@ async fn a_page_leaves_without_its_link_where_the_key_cannot_be_used() {
         assert_eq!(link(sent.first()), None);
         assert_eq!(sent.first().ticket.name, "a");
     }
+}
+
+/// An API server that never answers.
+struct Hangs;
+
+#[async_trait]
+impl SecretSource for Hangs {
+    async fn get(&self, _: &str, _: &str) -> Result<Arc<SecretValues>, SecretError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_waits_for_its_link_no_longer_than_a_moment() {
+    let begun = tokio::time::Instant::now();
+    let sent = sent(Hangs, &way(ConnectorType::Webhook), &one(page("a"))).await;
+    assert_eq!(link(sent.first()), None);
+    assert!(begun.elapsed() <= Duration::from_secs(1));
 }
