@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 use url::{Host, Url};
 
 use crate::connectors::address::{AddressError, Reach};
-use crate::connectors::http::{HttpClient, HttpError, classify_tls, find_tls};
+use crate::connectors::http::{CONNECT_LIMIT, HttpClient, HttpError, classify_tls, find_tls};
 use crate::connectors::render::Say;
 use crate::connectors::{SendOutcome, Try, Unsendable};
 
@@ -237,11 +237,12 @@ async fn exchange(
         .into_iter()
         .map(|address| SocketAddr::new(address, server.port))
         .collect();
+    let share = CONNECT_LIMIT / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let hello = ClientId::default();
     let tls = |needed: bool| needed.then(|| tls(one.http, &server.host)).transpose();
     let mut connection = AsyncSmtpConnection::connect_tokio1(
         addresses.as_slice(),
-        Some(one.limit),
+        Some(share),
         &hello,
         tls(server.implicit_tls)?,
         None,

@@ -25,6 +25,10 @@ use crate::connectors::address::{AddressError, Guard, Lookup, Reach, SystemLooku
 /// How long a whole exchange may take when the connector does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a connection may take to come about, the host's addresses one after the other: each has an equal share, so
+/// that a dead one leaves time for the others.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
 /// Bytes kept of an answer's body.
 pub const EXCERPT_BYTES: usize = 256;
 
@@ -255,6 +259,7 @@ fn client_builder(guard: &Guard, reach: Reach) -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .tcp_nodelay(true)
+        .connect_timeout(CONNECT_LIMIT)
         .pool_idle_timeout(Duration::from_mins(1))
         .dns_resolver(VettingResolver {
             guard: guard.clone(),

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::api::{Audience, Connector, SecretRef};
+use crate::connectors::address::Lookup;
 use crate::connectors::http::{HttpOptions, is_unsafe_to_show};
 use crate::domain::telling::delivery::{
     Delivery, DeliveryId, MessageNext, ResolutionSummary, Said, TicketKey, UpdateText,
@@ -46,6 +47,30 @@ pub(super) struct At(pub(super) Timestamp);
 impl Now for At {
     fn now(&self) -> Timestamp {
         self.0
+    }
+}
+
+/// Takes no connection at 127.0.0.2 and this port, as an address behind which nobody is: its queue is full.
+pub(super) async fn dead_address(port: u16) -> impl Sized {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 2], port));
+    socket.bind(address).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let mut queue = Vec::new();
+    let soon = Duration::from_millis(500);
+    while let Ok(taken) = tokio::time::timeout(soon, TcpStream::connect(address)).await {
+        queue.push(taken.unwrap());
+    }
+    (listener, queue)
+}
+
+/// Every name leads there.
+pub(super) struct Leads(pub(super) &'static [[u8; 4]]);
+
+#[async_trait]
+impl Lookup for Leads {
+    async fn addresses(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+        Ok(self.0.iter().map(|address| (*address).into()).collect())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::connectors::address::Range;
+use crate::connectors::tests::{Leads, dead_address};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -240,6 +241,22 @@ async fn the_vetted_address_is_called_under_the_original_name_and_its_connection
         );
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_dead_address_of_a_host_leaves_time_for_its_others() {
+    let router = Router::new().route("/", post(|| async { "taken" }));
+    let port = serve(router).await;
+    let _dead = dead_address(port).await;
+    let options = HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem: None,
+    };
+    let lookup = Arc::new(Leads(&[[127, 0, 0, 2], [127, 0, 0, 1]]));
+    let client = HttpClient::with_lookup(&options, lookup).unwrap();
+    let url = format!("http://hook.example:{port}/");
+    let exchange = client.post(&url, HeaderMap::new(), Bytes::new(), DEFAULT_TIMEOUT);
+    assert_eq!(exchange.await.unwrap().excerpt, "taken");
 }
 
 #[tokio::test]

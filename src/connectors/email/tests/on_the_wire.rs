@@ -1,37 +1,36 @@
 //! Mails to a strict server on loopback.
 
-use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use proptest::prelude::*;
 use rstest::rstest;
 
 use crate::api::ConnectorType;
-use crate::connectors::address::Lookup;
 use crate::connectors::http::{HttpClient, HttpOptions};
 use crate::connectors::tests::{
-    At, Fixed, NASTY, again, assert_for_customers, bundle, delivery, delivery_of, one, refusal,
-    saying, text, time, to_customers, try_once, visible, way,
+    At, Fixed, Leads, NASTY, again, assert_for_customers, bundle, dead_address, delivery,
+    delivery_of, one, refusal, saying, text, time, to_customers, try_once, visible, way,
 };
-use crate::connectors::{Connectors, SendOutcome};
+use crate::connectors::{Attempt, Connectors, SendOutcome, Sender};
 use crate::domain::telling::delivery::Way;
 use crate::testkit::certificates::TestCa;
 use crate::testkit::receiver::Tls;
 use crate::testkit::smtp::{Mail, MailOptions, MailServer, Protection};
 
 /// Every name leads to this machine.
-struct Here;
-
-#[async_trait]
-impl Lookup for Here {
-    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(vec![IpAddr::from([127, 0, 0, 1])])
-    }
-}
+const HERE: Leads = Leads(&[[127, 0, 0, 1]]);
 
 fn connectors(
+    ca: Option<&TestCa>,
+    allowed: bool,
+    secret: Vec<(&'static str, String)>,
+) -> Connectors {
+    connectors_by(HERE, ca, allowed, secret)
+}
+
+fn connectors_by(
+    lookup: Leads,
     ca: Option<&TestCa>,
     allowed: bool,
     secret: Vec<(&'static str, String)>,
@@ -43,7 +42,7 @@ fn connectors(
             .collect(),
         extra_ca_pem: ca.map(|ca| ca.pem().into_bytes()),
     };
-    let http = HttpClient::with_lookup(&options, Arc::new(Here)).unwrap();
+    let http = HttpClient::with_lookup(&options, Arc::new(lookup)).unwrap();
     Connectors::new(http, Arc::new(Fixed(Ok(secret))), Arc::new(At(time())))
 }
 
@@ -75,6 +74,21 @@ fn header(mail: &Mail, name: &str) -> Vec<String> {
 
 async fn plain() -> MailServer {
     MailServer::start(&MailOptions::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dead_address_of_a_mail_server_leaves_time_for_its_others() {
+    let server = plain().await;
+    let _dead = dead_address(server.port()).await;
+    let lookup = Leads(&[[127, 0, 0, 2], [127, 0, 0, 1]]);
+    let connectors = connectors_by(lookup, None, true, vec![]);
+    let way = to(&server, "smtp", "mail.example");
+    let attempt = Attempt {
+        number: 1,
+        limit: Duration::from_secs(15),
+    };
+    let outcome = connectors.send(&way, &one(delivery()), attempt).await;
+    assert_eq!(outcome, SendOutcome::Delivered);
 }
 
 /// The mail of one delivery.
