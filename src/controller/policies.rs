@@ -1,7 +1,7 @@
 //! The policies and stored revisions in view, and the one index of them that all decisions share. It is built anew
 //! when a policy or revision changes, not for each ticket.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -116,11 +116,15 @@ impl Policies {
     }
 
     /// Notes that a version of a policy cannot be decoded; what was known of it stays in use. Says whether that is
-    /// news, and how many there are.
-    pub fn undecodable(&self, key: &Key, version: u64) -> (bool, usize) {
+    /// news.
+    pub fn undecodable(&self, key: &Key, version: u64) -> bool {
         let mut inner = self.inner.lock();
-        let news = inner.undecodable.insert(key.pair(), version) != Some(version);
-        (news, inner.undecodable.len())
+        inner.undecodable.insert(key.pair(), version) != Some(version)
+    }
+
+    /// How many policies cannot be decoded.
+    pub fn undecodable_count(&self) -> usize {
+        self.inner.lock().undecodable.len()
     }
 
     /// Takes in a stored revision; says whether that is new. One that is no valid policy is left out, with the reason.
@@ -172,6 +176,18 @@ impl Policies {
         wanted
             .map(|(namespace, name)| Key::new(namespace, name))
             .collect()
+    }
+
+    /// The same, with those that cannot be decoded.
+    pub fn stored_keys(&self, namespace: Option<&str>) -> BTreeSet<Key> {
+        let known: BTreeSet<Key> = self.keys(namespace).into_iter().collect();
+        let inner = self.inner.lock();
+        let undecodable = inner
+            .undecodable
+            .keys()
+            .filter(|(of, _)| namespace.is_none_or(|namespace| namespace == of));
+        let undecodable = undecodable.map(|(namespace, name)| Key::new(namespace, name));
+        known.into_iter().chain(undecodable).collect()
     }
 
     /// Whether a revision is stored.

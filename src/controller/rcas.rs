@@ -34,6 +34,7 @@ pub struct Rcas {
 struct Inner {
     held: HashMap<Key, (Arc<Rca>, Held)>,
     by_ticket: HashMap<Key, BTreeSet<Key>>,
+    undecodable: HashMap<Key, u64>,
     ended: Ended,
 }
 
@@ -63,6 +64,7 @@ impl Rcas {
                 named.push(ticket);
             }
         }
+        inner.undecodable.remove(&key);
         inner.held.insert(key, (rca, held));
         Seen::Taken(named)
     }
@@ -70,6 +72,7 @@ impl Rcas {
     /// Forgets an RCA that was deleted; answers the tickets that it named.
     pub fn remove(&self, key: &Key, uid: Option<&str>) -> Vec<Key> {
         let mut inner = self.inner.write();
+        inner.undecodable.remove(key);
         let held = inner.held.get(key).map(|(rca, _)| rca.clone());
         let same = |rca: &Arc<Rca>| uid.is_none() || rca.metadata.uid.as_deref() == uid;
         let Some(gone) = held.filter(same) else {
@@ -89,10 +92,21 @@ impl Rcas {
         self.inner.read().held.get(key).map(|(rca, _)| rca.clone())
     }
 
-    /// Keys of all RCAs of a namespace (`None` = everywhere).
-    pub fn keys_in(&self, namespace: Option<&str>) -> Vec<Key> {
+    /// Notes that a version of an RCA cannot be decoded; what was known of it stays. Says whether that is news.
+    pub fn undecodable(&self, key: &Key, version: u64) -> bool {
+        let mut inner = self.inner.write();
+        inner.undecodable.insert(key.clone(), version) != Some(version)
+    }
+
+    /// How many RCAs cannot be decoded.
+    pub fn undecodable_count(&self) -> usize {
+        self.inner.read().undecodable.len()
+    }
+
+    /// Keys of all RCAs of a namespace (`None` = everywhere), those that cannot be decoded included.
+    pub fn keys_in(&self, namespace: Option<&str>) -> BTreeSet<Key> {
         let inner = self.inner.read();
-        let keys = inner.held.keys();
+        let keys = inner.held.keys().chain(inner.undecodable.keys());
         keys.filter(|key| namespace.is_none_or(|namespace| namespace == &*key.namespace))
             .cloned()
             .collect()

@@ -141,7 +141,9 @@ impl Sink<EscalationPolicy> for PolicySink {
     }
 
     fn held(&self) -> Vec<Key> {
-        self.0.view.policies.keys(self.0.namespace.as_deref())
+        let namespace = self.0.namespace.as_deref();
+        let keys = self.0.view.policies.stored_keys(namespace);
+        keys.into_iter().collect()
     }
 }
 
@@ -160,7 +162,9 @@ impl Sink<Rca> for RcaSink {
     }
 
     fn undecodable(&self, metadata: &ObjectMeta, error: &str) {
-        self.0.tell_undecodable(Kind::RCA, metadata, error);
+        if self.0.view.undecodable_rca(metadata) {
+            self.0.tell_undecodable(Kind::RCA, metadata, error);
+        }
     }
 
     fn lose(&self, metadata: &ObjectMeta, _last: Option<Rca>) {
@@ -170,7 +174,8 @@ impl Sink<Rca> for RcaSink {
     }
 
     fn held(&self) -> Vec<Key> {
-        self.0.view.rcas.keys_in(self.0.namespace.as_deref())
+        let keys = self.0.view.rcas.keys_in(self.0.namespace.as_deref());
+        keys.into_iter().collect()
     }
 }
 

@@ -194,11 +194,10 @@ impl View {
 
     /// A ticket is stored that cannot be decoded; says whether that is news.
     pub fn undecodable_ticket(&self, metadata: &ObjectMeta) -> bool {
-        let news = self
-            .tickets
-            .undecodable(&Key::of(metadata), version(metadata));
-        let count = self.tickets.undecodable_count();
-        self.metrics.undecodable(Kind::Ticket, count);
+        let (key, version) = (Key::of(metadata), version(metadata));
+        let news = self.tickets.undecodable(&key, version);
+        self.metrics
+            .undecodable(Kind::Ticket, self.tickets.undecodable_count());
         news
     }
 
@@ -217,6 +216,7 @@ impl View {
                 }
             }
         }
+        self.count_undecodable_policies();
     }
 
     /// A policy was deleted.
@@ -225,14 +225,22 @@ impl View {
             self.trigger_users(key);
             self.trigger_policies_of(&key.namespace);
         }
+        self.count_undecodable_policies();
     }
 
     /// A policy is stored that cannot be decoded; what was known of it stays in use. Says whether that is news.
     pub fn undecodable_policy(&self, metadata: &ObjectMeta) -> bool {
-        let (news, count) = self
-            .policies
-            .undecodable(&Key::of(metadata), version(metadata));
-        self.metrics.undecodable(Kind::EscalationPolicy, count);
+        let (key, version) = (Key::of(metadata), version(metadata));
+        let news = self.policies.undecodable(&key, version);
+        self.count_undecodable_policies();
+        news
+    }
+
+    /// The same of an RCA.
+    pub fn undecodable_rca(&self, metadata: &ObjectMeta) -> bool {
+        let (key, version) = (Key::of(metadata), version(metadata));
+        let news = self.rcas.undecodable(&key, version);
+        self.count_undecodable_rcas();
         news
     }
 
@@ -249,12 +257,24 @@ impl View {
                 self.rca_changed(&key, &tickets);
             }
         }
+        self.count_undecodable_rcas();
     }
 
     /// An RCA was deleted.
     pub fn lose_rca(&self, key: &Key, uid: Option<&str>) {
         let tickets = self.rcas.remove(key, uid);
         self.rca_changed(key, &tickets);
+        self.count_undecodable_rcas();
+    }
+
+    fn count_undecodable_policies(&self) {
+        let count = self.policies.undecodable_count();
+        self.metrics.undecodable(Kind::EscalationPolicy, count);
+    }
+
+    fn count_undecodable_rcas(&self) {
+        let count = self.rcas.undecodable_count();
+        self.metrics.undecodable(Kind::RCA, count);
     }
 
     /// Its tickets look at it; other RCAs that name them are no longer, or now, beside another.
@@ -471,3 +491,6 @@ fn could_use(held: &HeldTicket, policy: &Key, now: Timestamp) -> bool {
                 .is_none_or(|time| now.duration_since(time.0) < FRESH_PIN)
         })
 }
+
+#[cfg(test)]
+mod tests;
