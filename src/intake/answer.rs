@@ -35,7 +35,8 @@ pub struct Answer {
 }
 
 impl Desk {
-    /// Acknowledges the ticket that an event's key has, in whichever of the namespaces; `None` = there is none.
+    /// Acknowledges the ticket that an event's key has, in whichever of the namespaces; `None` = there is none. A
+    /// namespace that cannot be read keeps no other.
     pub(super) async fn acknowledge_alert(
         &self,
         namespaces: &BTreeSet<String>,
@@ -50,17 +51,18 @@ impl Desk {
             token: format!("event-{}", identity.hash),
             offered: None,
         };
+        let mut unread = None;
         for namespace in namespaces {
             let known = self.index.newest(namespace, &identity);
             let name = known.unwrap_or_else(|| identity.name(None));
-            let heard = self
-                .acknowledge(way, namespace, &name, None, &answer)
-                .await?;
-            if let Some((heard, _)) = heard {
-                return Ok(Some((heard, name)));
+            let heard = self.acknowledge(way, namespace, &name, None, &answer);
+            match heard.await {
+                Ok(Some((heard, _))) => return Ok(Some((heard, name))),
+                Ok(None) => {}
+                Err(error) => unread = Some(error),
             }
         }
-        Ok(None)
+        unread.map_or(Ok(None), Err)
     }
 
     /// Acknowledges the ticket of that name if it still has that uid; `None` = there is no such ticket.

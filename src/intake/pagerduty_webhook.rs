@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use kube::Api;
 use kube::api::ListParams;
 use serde::Deserialize;
 use serde_json::json;
@@ -16,7 +17,7 @@ use super::alert::Way;
 use super::answer::Answer;
 use super::keys::Signer;
 use super::receive::{Refusal, body};
-use crate::api::Via;
+use crate::api::{Ticket, Via};
 use crate::controller::client::call;
 use crate::controller::error::CallError;
 use crate::domain::alert::Hearing;
@@ -147,28 +148,35 @@ fn uid_of(key: &str) -> Option<&str> {
     fits.then_some(uid)
 }
 
-/// Looks for the ticket with a uid in the allowed namespaces; metadata only.
+/// Looks for the ticket with a uid in the allowed namespaces. One that cannot be listed keeps no other.
 async fn find(intake: &Intake, uid: &str) -> Result<Option<(String, String)>, CallError> {
     let settings = intake.settings.get();
+    let mut unread = None;
     for namespace in settings.iter().flat_map(|settings| settings.namespaces()) {
-        let api = intake.desk.tickets(namespace);
-        let mut params = ListParams::default().limit(PAGE);
-        loop {
-            let page = call("list tickets", api.list_metadata(&params)).await?;
-            let found = page
-                .items
-                .iter()
-                .find(|one| one.metadata.uid.as_deref() == Some(uid));
-            if let Some(name) = found.and_then(|one| one.metadata.name.clone()) {
-                return Ok(Some((namespace.clone(), name)));
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => break,
-            }
+        match find_in(&intake.desk.tickets(namespace), uid).await {
+            Ok(Some(name)) => return Ok(Some((namespace.clone(), name))),
+            Ok(None) => {}
+            Err(error) => unread = Some(error),
         }
     }
-    Ok(None)
+    unread.map_or(Ok(None), Err)
+}
+
+/// The name of the ticket with a uid, page by page, metadata only.
+async fn find_in(tickets: &Api<Ticket>, uid: &str) -> Result<Option<String>, CallError> {
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = call("list tickets", tickets.list_metadata(&params)).await?;
+        let mut found = page.items.into_iter();
+        let found = found.find(|one| one.metadata.uid.as_deref() == Some(uid));
+        if let Some(name) = found.and_then(|one| one.metadata.name) {
+            return Ok(Some(name));
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(None),
+        }
+    }
 }
 
 #[cfg(test)]
