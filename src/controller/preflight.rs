@@ -24,6 +24,10 @@ const AGAIN: Duration = Duration::from_secs(2);
 const SAY_EVERY: u32 = 15;
 /// Between two answers while the API server's clock is not known well.
 const CLOCK_STEP: Duration = Duration::from_millis(100);
+/// So many answers in a row are asked for; where they do not do (a long way, no `Date`, no answer), few more will.
+const CLOCK_STEPS: u32 = 100;
+/// Between two answers after that.
+const CLOCK_REST: Duration = Duration::from_secs(5);
 /// How often it is checked whether the clock is still known well.
 const CLOCK_CHECK: Duration = Duration::from_mins(1);
 /// The longest that the first look waits for a clock that is known well.
@@ -124,13 +128,21 @@ fn words(error: &CallError) -> String {
 
 /// Keeps the API server's clock known: asks for answers whenever it is not, each of which carries a `Date`.
 pub async fn keep_clock(client: Client, clock: OperatorClock) {
+    let mut asked = 0_u32;
     loop {
         if clock.is_accurate() {
+            asked = 0;
             tokio::time::sleep(CLOCK_CHECK).await;
         } else {
             // Any answer will do; none at all is noticed by everybody else.
             let _ = call("get version", client.apiserver_version()).await;
-            tokio::time::sleep(CLOCK_STEP).await;
+            asked = asked.saturating_add(1);
+            let pause = if asked < CLOCK_STEPS {
+                CLOCK_STEP
+            } else {
+                CLOCK_REST
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 }
