@@ -78,7 +78,8 @@ impl Markdown {
 /// Somebody's text on one line, with nothing in it that Markdown or HTML would read.
 pub(super) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+    let shown: String = text.chars().filter(|c| !turns(*c)).collect();
+    for word in shown.split(|c: char| c.is_whitespace() || c.is_control()) {
         if word.is_empty() {
             continue;
         }
@@ -86,7 +87,7 @@ pub(super) fn escape(text: &str) -> String {
             safe.push(' ');
         }
         let first = safe.is_empty();
-        for (place, c) in word.chars().filter(|c| !turns(*c)).enumerate() {
+        for (place, c) in word.chars().enumerate() {
             match c {
                 '&' => safe.push_str("&amp;"),
                 '<' => safe.push_str("&lt;"),
@@ -162,6 +163,7 @@ mod tests {
             ("back\\slash", "back\\\\slash"),
             ("turn\u{202e}ed\u{7}", "turned"),
             ("===", "\\==="),
+            ("\u{200e}1. no list", "1\\. no list"),
         ] {
             assert_eq!(escape(text), safe, "{text:?}");
         }
