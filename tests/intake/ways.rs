@@ -6,6 +6,9 @@ use firebell::api::{Severity, SignalState, Via};
 use firebell::testkit::intake::Answer;
 use firebell::testkit::stage::{GRAFANA, Stage, TOKEN};
 use hmac::{Hmac, KeyInit, Mac};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -314,6 +317,13 @@ async fn alerts_that_a_source_left_out_are_told_on_the_configuration() {
             reasons.contains(&"AlertsTruncated".to_owned())
         })
         .await;
+    let events: Api<Event> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let told = events.list(&ListParams::default()).await.unwrap().items;
+    let truncated = |event: &&Event| event.reason.as_deref() == Some("AlertsTruncated");
+    let truncated = told.iter().find(truncated).unwrap();
+    assert_eq!(truncated.type_.as_deref(), Some("Warning"));
+    let note = truncated.note.as_deref().unwrap();
+    assert!(note.contains("left 7 alerts out"), "{note}");
 }
 
 #[tokio::test]
