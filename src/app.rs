@@ -31,6 +31,7 @@ use crate::controller::preflight;
 use crate::controller::view::View;
 use crate::metrics::Metrics;
 use crate::outbox::Outbox;
+use crate::serve::listener::{self, Closing};
 use crate::serve::{self, Health};
 use wiring::{Base, Operator, Running};
 
@@ -232,7 +233,7 @@ async fn listen(
     watches: &Watches,
     shown: &Arc<Mutex<Option<Arc<View>>>>,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(args.metrics_addr)
+    let socket = TcpListener::bind(args.metrics_addr)
         .await
         .with_context(|| {
             format!(
@@ -240,7 +241,7 @@ async fn listen(
                 args.metrics_addr
             )
         })?;
-    tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
+    tracing::info!(address = %socket.local_addr()?, "serving /livez, /readyz and /metrics");
     let (watches, shown) = (watches.clone(), shown.clone());
     let refresh: serve::Refresh = Arc::new(move |metrics| {
         metrics.watch_silence(watches.silence(Instant::now()).unwrap_or_default());
@@ -249,11 +250,8 @@ async fn listen(
         }
     });
     let routes = serve::router(health.clone(), metrics.clone(), refresh);
-    standing.spawn("probes and metrics", async move {
-        if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "probes and metrics can no longer be served");
-        }
-    });
+    let serving = listener::serve(socket, routes, Closing::default());
+    standing.spawn("probes and metrics", serving);
     Ok(())
 }
 

@@ -21,10 +21,10 @@ use crate::controller::preflight;
 use crate::intake::desk::Desk;
 use crate::intake::keys::Keyring;
 use crate::intake::metrics::IntakeMetrics;
-use crate::intake::server::Closing;
 use crate::intake::watching::{self, InForce, Namespaces};
 use crate::intake::{Intake, server};
 use crate::metrics::Metrics;
+use crate::serve::listener::{self, Closing};
 use crate::serve::{self, Health};
 
 /// Who reports in Events.
@@ -174,13 +174,13 @@ async fn listen(
     health: &Health,
     metrics: Metrics,
 ) -> anyhow::Result<Closing> {
-    let listener = TcpListener::bind(args.addr)
+    let socket = TcpListener::bind(args.addr)
         .await
         .with_context(|| format!("`--addr` \"{}\" cannot be listened on", args.addr))?;
-    tracing::info!(address = %listener.local_addr()?, "serving the ways in, /livez, /readyz and /metrics");
+    tracing::info!(address = %socket.local_addr()?, "serving the ways in, /livez, /readyz and /metrics");
     let probes = serve::router(health.clone(), metrics, Arc::new(|_| ()));
     let routes = server::router(intake.clone()).merge(probes);
     let closing = Closing::default();
-    standing.spawn("listener", server::serve(listener, routes, closing.clone()));
+    standing.spawn("listener", listener::serve(socket, routes, closing.clone()));
     Ok(closing)
 }

@@ -2,7 +2,7 @@
 //! become acknowledgements. A process of its own, since it faces the network.
 //!
 //! One file per way in (`alertmanager` serves Grafana too, `generic`, `pagerduty`, `pagerduty_webhook`, `page`); `desk`
-//! writes, `dedup` finds, `settings` maps, `storm` guards, `server` listens. It keeps nothing that a restart would miss.
+//! writes, `dedup` finds, `settings` maps, `storm` guards, `server` answers. It keeps nothing that a restart would miss.
 
 pub mod alert;
 pub mod alertmanager;

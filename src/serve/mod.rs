@@ -1,4 +1,6 @@
-//! The operator's one listener: /livez, /readyz, /metrics.
+//! What each process serves about itself: /livez, /readyz, /metrics; and how anything is served.
+
+pub mod listener;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
