@@ -125,14 +125,17 @@ async fn operate(
         wiring::all_listed(listed).await;
         preflight::clock_is_known(&base.clock).await;
     };
-    if let Some(reason) = until(first_lists, &mut standing, &stop).await {
-        bail!(reason);
+    tokio::select! {
+        biased;
+        // Nothing may be decided by what is seen in part.
+        ended = end(&mut standing, &stop) => return ended.map_or(Ok(()), |reason| bail!(reason)),
+        () = first_lists => {}
     }
     let resign = post.map(|post| stand_for_election(&mut standing, args, &operator, post));
     let running = operator.start(&mut standing, &halt, &flush);
     base.health.has("caches");
     tracing::info!("ready");
-    let reason = until(std::future::pending(), &mut standing, &stop).await;
+    let reason = end(&mut standing, &stop).await;
     base.health.waits_for("end", "the operator is stopping");
     if base.leadership.standing() == Standing::Lost {
         bail!("another replica leads now; this one starts anew as a follower");
@@ -176,14 +179,9 @@ fn identity() -> String {
     format!("{}_{random:016x}", wiring::instance())
 }
 
-/// Waits for something, for the word to stop, or for the reason why the process must end.
-async fn until(
-    wanted: impl Future<Output = ()>,
-    standing: &mut Supervisor,
-    stop: &CancellationToken,
-) -> Option<String> {
+/// Waits for the word to stop, or for the reason why the process must end.
+async fn end(standing: &mut Supervisor, stop: &CancellationToken) -> Option<String> {
     tokio::select! {
-        () = wanted => None,
         () = stop.cancelled() => None,
         reason = standing.ended() => Some(reason),
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::IntakeArgs;
 use super::supervisor::Supervisor;
-use super::{stop_signal, until, wiring};
+use super::{end, stop_signal, wiring};
 use crate::clock::OperatorClock;
 use crate::connectors::secret::ClusterSecrets;
 use crate::controller::client::{Ear, client};
@@ -85,7 +85,7 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
     follow(&mut standing, &args, &intake, &health, client, &watched);
     let closing = listen(&mut standing, &args, &intake, &health, metrics).await?;
 
-    let reason = until(std::future::pending(), &mut standing, &stop).await;
+    let reason = end(&mut standing, &stop).await;
     health.waits_for("end", "the intake is stopping");
     if reason.is_none() && !closing.drain(LAST_REQUESTS).await {
         tracing::warn!("not all requests could be answered in time; their senders come again");

@@ -8,7 +8,7 @@ use firebell::testkit::audit::AuditEvent;
 use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options, built_binary};
-use firebell::testkit::proxy::{Aim, Fault, Proxy, Verb, Which};
+use firebell::testkit::proxy::{Aim, Fault, Proxy, Seen, Verb, Which};
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use kube::api::ListParams;
@@ -113,9 +113,9 @@ async fn killed_between_the_page_and_its_status_write_no_step_is_skipped_or_doub
     assert!(ids.values().all(|count| *count <= 2), "{ids:?}");
 }
 
-/// A stage whose operator reaches the API server through a fault proxy, and policy "gold" in use.
-async fn behind_a_proxy(prefix: &str, second: &str) -> (Stage<'static>, Proxy) {
-    let mut stage = Stage::set(prefix).await;
+/// A stage, a fault proxy before the API server, and an operator that is going to start behind it.
+async fn with_a_proxy(prefix: &str) -> (Stage<'static>, Proxy, Options) {
+    let stage = Stage::set(prefix).await;
     let user = stage.operator_user();
     stage.grant(&user, "firebell", ROLE).await;
     let config = stage.plane.user(&user, &[]).unwrap();
@@ -128,14 +128,44 @@ async fn behind_a_proxy(prefix: &str, second: &str) -> (Stage<'static>, Proxy) {
     };
     let (kubeconfig, log) = (file("proxy"), file("operator"));
     proxy.write_kubeconfig(&kubeconfig).unwrap();
-    let operator = Operator::spawn(&Options {
+    let options = Options {
         binary: built_binary("firebell").expect("run `cargo build --features testkit --bins`"),
         kubeconfig,
         namespaces: vec![stage.namespace.clone()],
         flags: Vec::new(),
         log,
-    });
-    stage.operator = Some(operator.unwrap());
+    };
+    (stage, proxy, options)
+}
+
+#[tokio::test]
+async fn told_to_stop_before_all_is_listed_it_decides_nothing() {
+    let (mut stage, proxy, options) = with_a_proxy("early-stop").await;
+    stage.create_ticket("checkout").await;
+    // The first list is the question whether the kind is served.
+    let lists = Aim::at(Verb::List, "escalationpolicies");
+    let held = proxy.lay(lists, Which::Nth(2), Fault::HeldRequest);
+    stage.operator = Some(Operator::spawn(&options).unwrap());
+    proxy.until_hit(held, LIMIT).await.unwrap();
+    eventually("the tickets are listed", LIMIT, async || {
+        let calls = proxy.calls();
+        let watched =
+            |seen: &Seen| (seen.call.verb, &*seen.call.resource) == (Verb::Watch, "tickets");
+        calls.iter().any(watched).then_some(())
+    })
+    .await
+    .unwrap();
+    stage.terminate();
+    let (code, log) = stage.ended().await;
+    assert_eq!(code, Some(0), "{log}");
+    let status = stage.ticket_object("checkout").await.status;
+    assert_eq!(status, None, "its policy was not known yet");
+}
+
+/// A stage whose operator reaches the API server through a fault proxy, and policy "gold" in use.
+async fn behind_a_proxy(prefix: &str, second: &str) -> (Stage<'static>, Proxy) {
+    let (mut stage, proxy, options) = with_a_proxy(prefix).await;
+    stage.operator = Some(Operator::spawn(&options).unwrap());
     stage.ready().await;
     stage
         .apply_policy("gold", stage.short_policy(second, 2))
