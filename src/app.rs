@@ -204,7 +204,11 @@ async fn wind_down(
         );
     }
     halt.cancel();
-    let looks = async { tokio::join!(running.tickets, running.policies, running.rcas) };
+    let looks = async {
+        for kind in &running.looks {
+            kind.cancelled().await;
+        }
+    };
     if tokio::time::timeout(LAST_WORDS, looks).await.is_err() {
         tracing::warn!(
             "looks at objects did not end in time; what they wanted to write is decided again after the next start"
@@ -214,7 +218,7 @@ async fn wind_down(
         resign.now().await;
     }
     flush.cancel();
-    if tokio::time::timeout(LAST_WORDS, running.events)
+    if tokio::time::timeout(LAST_WORDS, running.events.cancelled())
         .await
         .is_err()
     {

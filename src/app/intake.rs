@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::IntakeArgs;
@@ -62,7 +63,7 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
     let (told, queue) = Events::new(&wiring::instance(), metrics.clone());
     let flush = CancellationToken::new();
     let written = events::write(client.clone(), queue, metrics.clone(), flush.clone());
-    let written = tokio::spawn(written);
+    let written = standing.spawn_on(&Handle::current(), "events", written);
 
     let watched = Arc::new(Namespaces::new(client.clone(), metrics.clone()));
     let desk = Arc::new(Desk::new(
@@ -91,7 +92,10 @@ pub(super) async fn run(args: IntakeArgs) -> anyhow::Result<()> {
         tracing::warn!("not all requests could be answered in time; their senders come again");
     }
     flush.cancel();
-    if tokio::time::timeout(LAST_WORDS, written).await.is_err() {
+    if tokio::time::timeout(LAST_WORDS, written.cancelled())
+        .await
+        .is_err()
+    {
         tracing::warn!("not all Events could be written in time");
     }
     match reason {
@@ -140,9 +144,9 @@ fn follow(
         ),
     );
     let (intake, watched, health) = (intake.clone(), watched.clone(), health.clone());
-    standing.spawn("first lists", async move {
+    standing.spawn("watches on tickets", async move {
         first_lists(&intake, &watched, &health).await;
-        std::future::pending::<()>().await;
+        watched.broken().await;
     });
 }
 

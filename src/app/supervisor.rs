@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 /// The standing tasks by name. Dropping it ends them.
 #[derive(Debug, Default)]
@@ -20,6 +22,25 @@ impl Supervisor {
     ) {
         let handle = self.tasks.spawn(task);
         self.names.push((handle.id(), name.into()));
+    }
+
+    /// Starts a task on a runtime that should not end before the process winds down. What is given back is cancelled
+    /// once it has ended.
+    pub fn spawn_on(
+        &mut self,
+        runtime: &Handle,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> CancellationToken {
+        let over = CancellationToken::new();
+        let tells = over.clone().drop_guard();
+        let task = async move {
+            let _tells = tells;
+            task.await;
+        };
+        let handle = self.tasks.spawn_on(task, runtime);
+        self.names.push((handle.id(), name.into()));
+        over
     }
 
     /// Waits until one of them ends, and says why that is the end of the process.
@@ -47,6 +68,9 @@ impl Supervisor {
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::Handle;
+    use tokio_util::sync::CancellationToken;
+
     use super::Supervisor;
 
     #[tokio::test]
@@ -63,5 +87,21 @@ mod tests {
             "{reason}"
         );
         assert!(!reason.contains("s3cret"), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_at_the_end_is_waited_for_and_missed_before() {
+        let (mut tasks, told) = (Supervisor::default(), CancellationToken::new());
+        let halt = told.clone();
+        let over = tasks.spawn_on(&Handle::current(), "looks", async move {
+            halt.cancelled().await;
+        });
+        assert!(!over.is_cancelled());
+        told.cancel();
+        over.cancelled().await;
+        assert!(tasks.ended().await.contains("\"looks\""));
+        let over = tasks.spawn_on(&Handle::current(), "events", async { panic!("a fault") });
+        assert!(tasks.ended().await.contains("\"events\""));
+        over.cancelled().await;
     }
 }

@@ -10,7 +10,6 @@ use kube::Client;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
@@ -106,16 +105,12 @@ struct Queues {
     events: mpsc::Receiver<Event>,
 }
 
-/// What runs until it is told to halt.
+/// What runs until it is told to halt; each is cancelled once it has ended.
 pub struct Running {
-    /// Looks at tickets.
-    pub tickets: JoinHandle<()>,
-    /// Looks at policies.
-    pub policies: JoinHandle<()>,
-    /// Looks at RCAs.
-    pub rcas: JoinHandle<()>,
+    /// Looks, by kind.
+    pub looks: [CancellationToken; 3],
     /// Writes Events.
-    pub events: JoinHandle<()>,
+    pub events: CancellationToken,
 }
 
 impl Operator {
@@ -208,6 +203,7 @@ impl Operator {
             ..
         } = base;
         *tally.lock() = tasks::count(&view);
+        standing.spawn("outbox", outbox.clone().broken());
         standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
         let doubts = tasks::settle_doubts(
             queues.doubts,
@@ -229,12 +225,18 @@ impl Operator {
         standing.spawn("retention", deleting);
         standing.spawn("audit", once_leading(leadership, heartbeat.run()));
         let events = events::write(client, queues.events, metrics, flush.clone());
+        let policies = engine.clone().run(policies, queues.policies);
+        let rcas = engine.clone().run(rcas, queues.rcas);
+        let tickets = engine.run(tickets, queues.tickets);
+        let here = Handle::current();
         Running {
-            policies: tokio::spawn(engine.clone().run(policies, queues.policies)),
-            rcas: tokio::spawn(engine.clone().run(rcas, queues.rcas)),
-            // Beside what leaves, so that deadlines are met in a flood too.
-            tickets: outbox.runtime().spawn(engine.run(tickets, queues.tickets)),
-            events: tokio::spawn(events),
+            looks: [
+                // Beside what leaves, so that deadlines are met in a flood too.
+                standing.spawn_on(outbox.runtime(), "looks at tickets", tickets),
+                standing.spawn_on(&here, "looks at policies", policies),
+                standing.spawn_on(&here, "looks at RCAs", rcas),
+            ],
+            events: standing.spawn_on(&here, "events", events),
         }
     }
 

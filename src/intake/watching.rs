@@ -2,9 +2,10 @@
 //! takes effect as soon as it is changed; one with a fault is told and the last good one stays in force.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::{StreamExt, pin_mut};
+use futures::{FutureExt, StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -12,6 +13,7 @@ use kube::{Api, Client, Resource};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch as signal;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::dedup::{Index, IndexSink, LABEL};
 use super::desk::Desk;
@@ -30,6 +32,8 @@ pub struct Namespaces {
     metrics: Metrics,
     index: Arc<Index>,
     running: Mutex<BTreeMap<String, Watched>>,
+    /// A watch has panicked.
+    broken: CancellationToken,
 }
 
 struct Watched {
@@ -45,6 +49,7 @@ impl Namespaces {
             metrics,
             index: Arc::default(),
             running: Mutex::default(),
+            broken: CancellationToken::new(),
         }
     }
 
@@ -68,6 +73,11 @@ impl Namespaces {
             .iter()
             .filter(|(_, watched)| !*watched.listed.borrow());
         missing.map(|(namespace, _)| namespace.clone()).collect()
+    }
+
+    /// Waits until a watch has panicked: what it showed is shown by nobody any more.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
     }
 
     /// Watches exactly these.
@@ -98,7 +108,13 @@ impl Namespaces {
             index: self.index.clone(),
             namespace: namespace.to_owned(),
         };
-        let task = tokio::spawn(follow(api, ours, sink, self.metrics.clone(), told));
+        let watch = AssertUnwindSafe(follow(api, ours, sink, self.metrics.clone(), told));
+        let broken = self.broken.clone();
+        let task = tokio::spawn(async move {
+            // It ends by a panic only, or is aborted.
+            let _panicked = watch.catch_unwind().await;
+            broken.cancel();
+        });
         Watched {
             task: task.abort_handle(),
             listed,

@@ -83,6 +83,8 @@ struct Inner {
     /// Nothing is open.
     idle: Notify,
     stop: CancellationToken,
+    /// One of its tasks has panicked.
+    broken: CancellationToken,
     /// Where its tasks run.
     runtime: Handle,
 }
@@ -109,10 +111,11 @@ impl Outbox {
             changed: Notify::new(),
             idle: Notify::new(),
             stop: CancellationToken::new(),
+            broken: CancellationToken::new(),
             runtime: Handle::current(),
         });
-        tokio::spawn(Arc::clone(&inner).keep_time());
-        tokio::spawn(Arc::clone(&inner).tell_arrivals(arrived));
+        inner.spawn(Arc::clone(&inner).keep_time());
+        inner.spawn(Arc::clone(&inner).tell_arrivals(arrived));
         Self { inner }
     }
 
@@ -165,6 +168,11 @@ impl Outbox {
         &self.inner.runtime
     }
 
+    /// Waits until one of its tasks has panicked: what that one did is done by nobody any more.
+    pub async fn broken(self) {
+        self.inner.broken.cancelled().await;
+    }
+
     /// How many deliveries have no result yet.
     pub fn open(&self) -> usize {
         self.inner.book.lock().open()
@@ -201,6 +209,15 @@ impl Outbox {
 }
 
 impl Inner {
+    /// Starts a task whose panic is noticed.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let tells = self.broken.clone().drop_guard();
+        self.runtime.spawn(async move {
+            task.await;
+            tells.disarm();
+        });
+    }
+
     /// Changes the book under its lock, then does what follows from it.
     fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Book, Moment, &mut Work) -> T) -> T {
         let now = Moment {
@@ -218,7 +235,7 @@ impl Inner {
             self.changed.notify_one();
         }
         for lane in work.start {
-            self.runtime.spawn(Arc::clone(self).serve(lane));
+            self.spawn(Arc::clone(self).serve(lane));
         }
         for ended in work.ended {
             ended.log();

@@ -217,3 +217,30 @@ async fn lateness_counts_from_the_deadline_and_receipt_from_the_hand_over() {
     assert_eq!(result.handover_lateness.as_secs(), 3);
     assert_eq!(result.receipt.map(|receipt| receipt.as_secs()), Some(2));
 }
+
+/// Panics at each result.
+struct Faulty;
+
+impl DeliveryObserver for Faulty {
+    fn observe(&self, _: DeliveryResult) {
+        panic!("a fault of whoever observes")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_task_of_the_outbox_itself_is_noticed_and_its_end_is_none() {
+    let sound = World::new(&[]);
+    let page = sound.page("a", "on-call", &["room"]);
+    sound.outbox.hand_over(vec![page.clone()]);
+    sound.result(&page).await;
+    assert_eq!(sound.outbox.shutdown(Duration::from_secs(1)).await, 0);
+    let broken = tokio::time::timeout(Duration::from_mins(1), sound.outbox.clone().broken());
+    assert!(broken.await.is_err());
+
+    let (reports, _heard) = mpsc::unbounded_channel();
+    let (script, clock) = (sound.script.clone(), sound.clock.clone());
+    let config = OutboxConfig::default();
+    let faulty = Outbox::new(config, script, clock, Arc::new(Faulty), reports);
+    faulty.hand_over(vec![sound.page("b", "on-call", &["room"])]);
+    within(Duration::from_mins(1), faulty.clone().broken()).await;
+}
