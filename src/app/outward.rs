@@ -19,13 +19,17 @@ use crate::domain::telling::delivery::TicketKey;
 use crate::metrics::{Metrics, Stage};
 use crate::outbox::{DeliveryObserver, DeliveryResult, Outbox, OutboxConfig};
 
-/// Threads of their own for all that leaves, until the process ends. In a flood thousands of looks and writes stand in
+/// Threads of their own for all that leaves, until this is dropped. In a flood thousands of looks and writes stand in
 /// line on the others, and a page has a dozen steps to take from its hand-over to its receipt: each would stand there.
-fn threads() -> anyhow::Result<&'static Runtime> {
-    let mut builder = Builder::new_multi_thread();
-    let runtime = builder.thread_name("pages").enable_all().build();
-    let runtime = runtime.context("the threads for pages cannot be started")?;
-    Ok(Box::leak(Box::new(runtime)))
+pub struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Waited for they must not be: whoever drops this runs on the others.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// The one client for all that leaves by HTTP.
@@ -41,14 +45,14 @@ pub fn http_client(args: &RunArgs) -> anyhow::Result<HttpClient> {
     Ok(client)
 }
 
-/// The outbox with its ways out.
+/// The outbox with its ways out, and the threads that it has for itself.
 pub fn outbox(
     args: &RunArgs,
     http: HttpClient,
     base: &Base,
     secrets: Arc<dyn SecretSource>,
     reports: mpsc::UnboundedSender<TicketKey>,
-) -> anyhow::Result<Outbox> {
+) -> anyhow::Result<(Threads, Outbox)> {
     let clock = Arc::new(base.clock.clone());
     let connectors = Connectors::new(http, secrets.clone(), clock.clone());
     let connectors = Linked::new(connectors, issuer(args), secrets);
@@ -57,14 +61,15 @@ pub fn outbox(
         inner: Arc::new(connectors),
         leadership: base.leadership.clone(),
     };
-    let _inside = threads()?.enter();
-    Ok(Outbox::new(
-        OutboxConfig::default(),
-        Arc::new(sender),
-        clock,
-        observer,
-        reports,
-    ))
+    let mut threads = Builder::new_multi_thread();
+    let threads = threads.thread_name("pages").enable_all().build();
+    let threads = threads.context("the threads for pages cannot be started")?;
+    let outbox = {
+        let _inside = threads.enter();
+        let config = OutboxConfig::default();
+        Outbox::new(config, Arc::new(sender), clock, observer, reports)
+    };
+    Ok((Threads(Some(threads)), outbox))
 }
 
 /// Where links for answers lead; `None` = pages carry none.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::heart::heartbeat;
-use super::outward::{http_client, outbox};
+use super::outward::{Threads, http_client, outbox};
 use super::supervisor::Supervisor;
 use crate::clock::OperatorClock;
 use crate::connectors::secret::{ClusterSecrets, KnownSecrets, SecretSource};
@@ -92,6 +92,7 @@ pub struct Operator {
     collection: Collection,
     heartbeat: Heartbeat,
     shelf: Arc<Shelf>,
+    threads: Threads,
 }
 
 /// The far ends of the operator's queues.
@@ -111,6 +112,8 @@ pub struct Running {
     pub looks: [CancellationToken; 3],
     /// Writes Events.
     pub events: CancellationToken,
+    /// What leaves, leaves by them until this is dropped.
+    _threads: Threads,
 }
 
 impl Operator {
@@ -124,7 +127,7 @@ impl Operator {
         #[cfg(feature = "testkit")]
         let secrets = crate::testkit::fragile::fragile(secrets);
         let http = http_client(args)?;
-        let outbox = outbox(args, http.clone(), &base, secrets.clone(), report_bell)?;
+        let (threads, outbox) = outbox(args, http.clone(), &base, secrets.clone(), report_bell)?;
         let view = Arc::new(View::new(
             args.shared_policy_namespace.clone(),
             outbox.clone(),
@@ -169,6 +172,7 @@ impl Operator {
             collection,
             heartbeat,
             shelf,
+            threads,
         })
     }
 
@@ -192,6 +196,7 @@ impl Operator {
             retention: (retention, every),
             collection,
             heartbeat,
+            threads,
             ..
         } = self;
         let engine = base.engine(halt);
@@ -237,6 +242,7 @@ impl Operator {
                 standing.spawn_on(&here, "looks at RCAs", rcas),
             ],
             events: standing.spawn_on(&here, "events", events),
+            _threads: threads,
         }
     }
 
