@@ -8,7 +8,7 @@ use firebell::links::Grant;
 use firebell::testkit::chromium::{Browser, PHONE};
 use firebell::testkit::eventually;
 use firebell::testkit::intake::Intake;
-use firebell::testkit::stage::{LIMIT, LINK, PAGERDUTY, Stage};
+use firebell::testkit::stage::{LIMIT, LINK, PAGERDUTY, Stage, TOKEN};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
@@ -424,4 +424,32 @@ async fn what_a_person_presses_at_pagerduty_acknowledges_here() {
     }
     let foreign = webhook("incident.acknowledged", "srv01/HTTP", &person);
     assert_eq!(send(foreign, PAGERDUTY).await.status, 202, "not ours");
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_read_keeps_no_acknowledgement_from_another() {
+    let stage = Stage::set("phone-locked").await;
+    // By name it is looked through first, and nobody grants the intake anything there.
+    let intake = stage.intake("allowedNamespaces: [a-locked-one]").await;
+    let event = |action: &str| {
+        json!({
+            "routing_key": TOKEN, "event_action": action, "dedup_key": "db/1", "client": "monitor",
+            "payload": {"summary": "Replication lags", "source": "db1", "severity": "error"},
+        })
+    };
+    for action in ["trigger", "acknowledge"] {
+        let answer = intake.post("/v2/enqueue", "", &event(action)).await;
+        assert_eq!(answer.unwrap().status, 202, "{action}");
+    }
+    let alert = stage.all_tickets().await.remove(0);
+    assert!(alert.spec.acknowledgement.is_some());
+
+    let ticket = stage.create_ticket("paged").await;
+    let person = json!({"type": "user_reference", "summary": "Alice"});
+    let key = format!("{}/1/on-call", ticket.uid().unwrap());
+    let body = webhook("incident.acknowledged", &key, &person);
+    let signature = format!("v1={}", hex(PAGERDUTY, &[&body]));
+    let headers = [("x-pagerduty-signature", signature.as_str())];
+    let answer = intake.post_with("/v1/pagerduty", &headers, body).await;
+    assert_eq!(answer.unwrap().json["message"], "acknowledged");
 }
