@@ -37,6 +37,8 @@ pub enum Answer {
     AnswersAfter(SignedDuration),
     /// Never: it refuses for good.
     Refuses,
+    /// Never: the try is out, and ends so after this long; nothing can cancel it.
+    FailsAfter(SignedDuration, FailureCause),
     /// Never: the retry budget ends after this long.
     Dead(SignedDuration),
 }
@@ -401,6 +403,10 @@ impl Model {
             Answer::AnswersAfter(span) => {
                 self.receive(&delivery, now);
                 self.fly(&delivery, now + span, delivered(now + span), true);
+                flying
+            }
+            Answer::FailsAfter(span, cause) => {
+                self.fly(&delivery, now + span, failed(now + span, cause), true);
                 flying
             }
             Answer::Dead(span) => {

@@ -96,6 +96,27 @@ fn each_notice_says_who_did_it_and_what_they_noted() {
 }
 
 #[test]
+fn a_notice_of_a_hold_carries_the_note_of_what_holds_the_ticket_and_none_once_nothing_does() {
+    let mut model = a_story_with_notes();
+    model.edit_at(at("10:12"), "holds", |spec| {
+        spec.holds.push(Hold {
+            name: "answer".into(),
+            reason: HoldReason::AwaitingCustomer,
+            until_time: Some(Time(at("10:16"))),
+            by: "carol".into(),
+            note: Some("asked for logs".into()),
+        });
+    });
+    model.run_until(at("10:13"));
+    let said = |model: &Model| newest(model, "Held", "room").said.clone();
+    assert_eq!(said(&model), by("carol", "asked for logs"));
+    model.run_until(at("10:17"));
+    assert_eq!(said(&model), by("bob", "case 4711"), "the other goes on");
+    model.run_until(at("10:21"));
+    assert_eq!(said(&model), Said::default(), "both are over");
+}
+
+#[test]
 fn each_notice_says_what_the_ticket_waits_for_then() {
     let mut model = a_story_with_notes();
     model.run_until(at("10:35"));

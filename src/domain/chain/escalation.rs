@@ -84,6 +84,16 @@ pub fn rest(draft: &mut Draft<'_>, state: EscalationState) {
     disarm(escalation);
 }
 
+/// The chain stands still for a while: nothing is armed but a step that was pulled forward, which is due with its end.
+pub fn stand_still(draft: &mut Draft<'_>) {
+    let pulled = draft.chain().is_some_and(|chain| chain.pulled_forward());
+    let escalation = draft.escalation();
+    escalation.state = EscalationState::Held;
+    if !pulled {
+        disarm(escalation);
+    }
+}
+
 /// Nothing is armed any more.
 pub fn disarm(escalation: &mut Escalation) {
     escalation.next_step = None;

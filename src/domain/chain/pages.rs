@@ -108,12 +108,10 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if !armed(draft, next) {
         return Stage::Unarmed;
     }
-    let everyone = targets(draft, next).len();
-    if everyone == 0 {
+    if targets(draft, next).is_empty() {
         return Stage::Nobody;
     }
     let ids = ids(draft, next);
-    let spared = everyone > ids.len();
     let view = &draft.seen.outbox;
     let unsent: Vec<_> = ids
         .iter()
@@ -139,11 +137,17 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if flying && draft.now < after(handed, ANSWERS) {
         return Stage::Answering(after(handed, ANSWERS));
     }
-    let reached = spared
-        || progress
-            .iter()
-            .any(|known| !matches!(known, Progress::Failed { .. }));
+    let reached = reached(draft, next);
     Stage::Fired { handed, reached }
+}
+
+/// Whether one page of `next`, which left, was delivered or may still be, or reached its target just before.
+pub fn reached(draft: &Draft<'_>, next: &Upcoming) -> bool {
+    let ids = ids(draft, next);
+    let spared = targets(draft, next).len() > ids.len();
+    let known = |(id, _): &(DeliveryId, Target)| draft.seen.outbox.get(id);
+    let failed = |known: &Progress| matches!(known, Progress::Failed { .. });
+    spared || ids.iter().filter_map(known).any(|known| !failed(known))
 }
 
 /// Whether the written status arms exactly this.

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::escalation::{disarm, open_round};
+use super::escalation::{disarm, open_round, stand_still};
 use super::steps::{self, Row, handled, repeated};
 use super::timetable::{Upcoming, What};
 use crate::api::{Escalation, EscalationState, StepResult, Time};
@@ -21,7 +21,7 @@ pub fn keep(draft: &mut Draft<'_>, at: Timestamp) {
     let (row, repinned) = (draft.row(&policy), draft.repinned);
     let severity = row.severity;
     let escalation = draft.escalation();
-    if escalation.round == 0 || escalation.state == EscalationState::Exhausted {
+    if escalation.state == EscalationState::Exhausted {
         return;
     }
     if !repinned && escalation.state == EscalationState::Running {
@@ -67,11 +67,9 @@ pub fn map(escalation: &mut Escalation, old: Option<&ValidPolicy>, new: &ValidPo
 /// page due leaves at once, those before it are passed over, and later ones keep their times.
 pub fn waits_for_signal(draft: &mut Draft<'_>) -> bool {
     if let Some(until) = signal::resolves_at(draft) {
-        let escalation = draft.escalation();
-        escalation.not_before_time = Some(Time(until));
-        disarm(escalation);
-        if escalation.state != EscalationState::Exhausted {
-            escalation.state = EscalationState::Held;
+        draft.escalation().not_before_time = Some(Time(until));
+        if draft.escalation().state != EscalationState::Exhausted {
+            stand_still(draft);
         }
         return true;
     }
@@ -92,21 +90,23 @@ pub fn go_on(draft: &mut Draft<'_>, at: Timestamp) {
     let row = draft.row(&policy);
     let escalation = draft.escalation();
     escalation.not_before_time = None;
+    let mut probe = escalation.clone();
+    let mut stepped = false;
     // Bounded: a chain has at most a few dozen pages per round.
     for _page in 0..256 {
-        let upcoming = |done: &Escalation| {
-            let next = row.chain(done).upcoming().filter(|next| next.due <= at);
-            next.filter(|next| matches!(next.what, What::Page { .. }))
-        };
-        let Some(next) = upcoming(escalation) else {
+        let next = row.chain(&probe).upcoming().filter(|next| next.due <= at);
+        let Some(next) = next else {
             break;
         };
-        let mut beyond = escalation.clone();
-        pass(&mut beyond, &row, &next);
-        if upcoming(&beyond).is_none() {
+        let What::Page { repeat, .. } = next.what else {
             break;
+        };
+        // A step ends the repeats of the one before it.
+        if repeat == 0 || !stepped {
+            *escalation = probe.clone();
         }
-        *escalation = beyond;
+        stepped |= repeat == 0;
+        pass(&mut probe, &row, &next);
     }
     escalation.not_before_time = Some(Time(at));
 }

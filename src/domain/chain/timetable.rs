@@ -127,6 +127,19 @@ impl Chain<'_> {
         open.map(|(step, _)| step)
     }
 
+    /// Whether a step stands armed before its own time: it was pulled forward, and its time follows from nothing else.
+    pub fn pulled_forward(&self) -> bool {
+        let (Some(name), Some(time)) = (&self.done.next_step, self.done.next_time) else {
+            return false;
+        };
+        let mut ahead = self.waiting().chain(self.remaining());
+        ahead.any(|(step, nominal)| {
+            step.name == *name
+                && self.holds(step.condition)
+                && step.calendar.next_open(nominal) > Some(time.0)
+        })
+    }
+
     /// Nothing is due before.
     fn floor(&self) -> Timestamp {
         self.done
@@ -187,7 +200,8 @@ impl Chain<'_> {
                 continue;
             };
             if let (true, Some(armed)) = (pulled(step), self.done.next_time) {
-                due = due.min(armed.0);
+                let early = step.calendar.next_open(armed.0.max(floor));
+                due = due.min(early.unwrap_or(due));
             }
             if first.is_none_or(|(earliest, ..)| due < earliest) {
                 first = Some((due, step, nominal));

@@ -293,7 +293,12 @@ fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]
         });
         let step = record.step.as_deref().unwrap_or_default();
         let spared = raised::spared(&draft.status, round, step).next().is_some();
-        if reached || spared || !valid_while(draft, record).holds(draft.standing) {
+        // A hold only puts off what follows.
+        let standing = Standing {
+            held: false,
+            ..draft.standing
+        };
+        if reached || spared || !valid_while(draft, record).holds(standing) {
             continue;
         }
         let goes_on = escalation::pull_forward(draft);

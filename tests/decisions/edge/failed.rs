@@ -1,7 +1,10 @@
 //! api.md section 5, row "Delivery failed for good". The contact's next way is the outbox's (`tests/outbox.rs`).
 
-use super::{condition, is_true, told};
-use crate::world::{EXAMPLE, acknowledge, at, example, pages, with_policy};
+use super::{condition, escalation, is_true, says, told};
+use crate::hours::late_manager;
+use crate::world::{EXAMPLE, acknowledge, at, example, hold, pages, with_policy};
+use firebell::api::{EscalationState, HoldReason, SignalState};
+use firebell::domain::telling::delivery::FailureCause;
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
 
@@ -24,6 +27,29 @@ fn refuses(model: &mut Model, who: &'static str) {
             Answer::Takes
         }
     });
+}
+
+/// One receiver has the message for so long before it fails, whatever happens meanwhile.
+fn fails_after(model: &mut Model, who: &'static str, span: SignedDuration, cause: FailureCause) {
+    model.answer = Box::new(move |name| {
+        if name == who {
+            Answer::FailsAfter(span, cause)
+        } else {
+            Answer::Takes
+        }
+    });
+}
+
+/// A page to alice of 10:00 that fails for good at 10:03.
+fn fails_at_three() -> Model {
+    let mut model = example();
+    let span = SignedDuration::from_mins(3);
+    fails_after(&mut model, "alice", span, FailureCause::Refused);
+    model
+}
+
+fn vendor(model: &mut Model, clock: &str, name: &str, until: &str) {
+    hold(model, clock, name, HoldReason::AwaitingVendor, Some(until));
 }
 
 /// The example with one round, which ends with the director; nobody is told of its end for long.
@@ -163,4 +189,102 @@ fn it_is_renewed_only_while_the_condition_of_the_step_holds() {
         !lines.iter().any(|line| line.contains("director")),
         "{lines:?}"
     );
+}
+
+#[test]
+fn a_failure_under_a_hold_calls_the_next_step_as_soon_as_the_hold_is_over() {
+    let mut model = fails_at_three();
+    vendor(&mut model, "10:02", "vendor", "10:05");
+    model.run_until(at("10:04"));
+    let held = escalation(&model);
+    assert_eq!(held.state, EscalationState::Held);
+    assert_eq!(held.next_step.as_deref(), Some("manager"));
+    model.run_until(at("10:06"));
+    assert_eq!(pages(&model), ["10:05 manager round 1"]);
+    model.run_until(at("10:49"));
+    assert_eq!(
+        pages(&model)[1..],
+        ["10:48 director round 1"],
+        "later steps are put off by the held time"
+    );
+}
+
+#[test]
+fn of_holds_that_overlap_the_last_end_calls_the_step_that_a_failure_pulled_forward() {
+    for (first, second) in [("10:10", "other"), ("10:10", "vendor"), ("10:06", "other")] {
+        let mut model = fails_at_three();
+        vendor(&mut model, "10:02", "vendor", first);
+        vendor(&mut model, "10:06", second, "10:20");
+        model.run_until(at("10:19"));
+        assert_eq!(escalation(&model).next_step.as_deref(), Some("manager"));
+        model.run_until(at("10:21"));
+        assert_eq!(pages(&model), ["10:20 manager round 1"], "{second}");
+    }
+}
+
+#[test]
+fn a_failure_in_the_very_moment_of_a_hold_calls_the_next_step_with_its_end() {
+    let mut model = example();
+    let span = SignedDuration::from_millis(500);
+    fails_after(&mut model, "alice", span, FailureCause::Refused);
+    vendor(&mut model, "10:00:00.5", "vendor", "10:05");
+    model.run_until(at("10:06"));
+    assert_eq!(pages(&model), ["10:05 manager round 1"]);
+}
+
+#[test]
+fn an_acknowledgement_under_the_hold_calls_nobody_with_its_end() {
+    let mut model = fails_at_three();
+    vendor(&mut model, "10:02", "vendor", "10:10");
+    acknowledge(&mut model, "10:05");
+    model.run_until(at("10:06"));
+    assert_eq!(escalation(&model).next_step, None);
+    model.run_until(at("10:12"));
+    assert_eq!(pages(&model), Vec::<String>::new());
+}
+
+#[test]
+fn a_budget_that_ended_under_a_hold_on_the_last_step_is_renewed_after_it() {
+    let mut model = one_round("notify: [{contact: carol}]");
+    let span = SignedDuration::from_mins(3);
+    fails_after(&mut model, "carol", span, FailureCause::BudgetEnded);
+    vendor(&mut model, "10:46", "vendor", "10:55");
+    model.run_until(at("10:50"));
+    model.answer = Box::new(|_| Answer::Takes);
+    model.run_until(at("11:00"));
+    assert_eq!(of(&model, "carol").count(), 1);
+}
+
+#[test]
+fn a_failure_while_the_source_is_quiet_calls_the_next_step_when_it_fires_again() {
+    let mut model = fails_at_three();
+    model.edit_at(at("10:00"), "signal", |spec| {
+        spec.signal = Some(firebell::api::Signal {
+            state: SignalState::Firing,
+            severity: None,
+            time: None,
+        });
+    });
+    says(&mut model, "10:02", SignalState::Resolved);
+    says(&mut model, "10:06", SignalState::Firing);
+    model.run_until(at("10:05"));
+    assert_eq!(pages(&model), Vec::<String>::new());
+    model.run_until(at("10:14"));
+    assert_eq!(pages(&model), ["10:06 manager round 1"]);
+    assert_eq!(told(&model, "CaughtUp"), 0, "nothing was missed");
+}
+
+#[test]
+fn a_step_that_a_failure_pulled_forward_is_not_called_outside_its_hours_after_the_hold() {
+    let hours = late_manager().replace(
+        "from: \"10:40\", to: \"18:00\"",
+        "from: \"09:00\", to: \"10:10\"",
+    );
+    let mut model = with_policy(&hours);
+    let span = SignedDuration::from_mins(3);
+    fails_after(&mut model, "alice", span, FailureCause::Refused);
+    vendor(&mut model, "10:02", "vendor", "10:12");
+    model.run_until(at("11:00"));
+    // The repeat of 10:15 fails at 10:18 and calls whoever may be called then.
+    assert_eq!(pages(&model), ["10:18 director round 1"]);
 }

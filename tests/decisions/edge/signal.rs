@@ -386,3 +386,16 @@ fn facts_and_the_end_of_the_wait_that_are_seen_late_count_in_their_order() {
     assert_eq!(status.resolve_time.unwrap().0, at("10:08"));
     assert_eq!(status.acknowledge_time.unwrap().0, at("10:05"));
 }
+
+#[test]
+fn when_it_fires_again_the_newest_step_leaves_though_an_earlier_one_would_have_repeated_since() {
+    let text = waiting("30m").replace("times: 2}", "times: 8}");
+    let mut model = firing(&text);
+    says(&mut model, "10:12", Resolved);
+    says(&mut model, "10:22", Firing);
+    model.run_until(at("10:50"));
+    assert_eq!(
+        pages(&model)[3..],
+        ["10:22 manager round 1", "10:45 director round 1"]
+    );
+}

@@ -3,7 +3,7 @@
 //! All is read from the ticket as it stands when the notice leaves, so a resend after a restart says the same.
 
 use super::NoticeOf;
-use crate::api::{Resolution, SummaryPart, TimelineEntry};
+use crate::api::{Hold, Resolution, SummaryPart, TimelineEntry};
 use crate::domain::draft::Draft;
 use crate::domain::telling::delivery::{MessageNext, ResolutionSummary, Said, UpdateText};
 use crate::domain::{advice, conditions, lifecycle::opening, waiting};
@@ -123,6 +123,17 @@ fn hold_change<'d>(draft: &'d Draft<'_>) -> Option<&'d TimelineEntry> {
     timeline.find(|entry| ["Held", "Released"].contains(&entry.kind.as_str()))
 }
 
+/// The newest hold that holds the ticket; `None` where a suspension or maintenance does alone.
+fn hold_in_force<'d>(draft: &'d Draft<'_>) -> Option<&'d Hold> {
+    let holding = draft.status.holding.as_ref()?;
+    let in_force = |name: &str| {
+        let mut seen = holding.seen.iter();
+        seen.any(|known| known.name == name && known.until_time.is_some())
+    };
+    let mut holds = draft.ticket().spec.holds.iter();
+    holds.rfind(|hold| in_force(&hold.name))
+}
+
 /// How the response clock stands.
 fn response(draft: &Draft<'_>) -> String {
     let targets = draft.status.targets.as_ref();
@@ -169,11 +180,11 @@ pub fn said(draft: &Draft<'_>, of: NoticeOf<'_>) -> Said {
             let note = note.filter(|_| by.is_some());
             person(by, note)
         }
-        "Held" => {
-            let mut notes = spec.holds.iter().filter_map(|hold| hold.note.as_ref());
-            let by = hold_change(draft).and_then(|entry| entry.actor.clone());
-            person(by, notes.next_back())
-        }
+        "Held" if draft.held.is_none() => Said::default(),
+        "Held" => match hold_in_force(draft) {
+            Some(hold) => person(Some(hold.by.clone()), hold.note.as_ref()),
+            None => person(actor("Held"), None),
+        },
         "Update" => {
             let update = spec.update.as_ref();
             let text = update.map(|update| UpdateText {
