@@ -3,20 +3,29 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, pin_mut};
 use kube::Api;
 use kube::api::ObjectMeta;
 use kube::core::{DeserializeGuard, Resource};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch as signal;
 
+use super::backoff;
+use super::error::Class;
 use super::freshness::WATCH_SECONDS;
 use super::key::Key;
 use super::versions::Origin;
 use crate::metrics::{Kind, Metrics};
+
+/// Longest rest of a watch that failed.
+const REST_MOST: Duration = Duration::from_secs(5);
+/// A failure so long after the one before it is the first of its row.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// Where the objects of a stream go.
 pub trait Sink<K>: Send + Sync + 'static {
@@ -64,7 +73,7 @@ pub async fn follow<K, S>(
         timeout: Some(S::WATCH_SECONDS),
         ..watcher::Config::default()
     };
-    let stream = watch(api, config).default_backoff();
+    let stream = watch(api, config).backoff(Again::default());
     pin_mut!(stream);
     let mut fresh = HashSet::new();
     while let Some(event) = stream.next().await {
@@ -81,6 +90,40 @@ pub async fn follow<K, S>(
             }
         }
     }
+}
+
+/// How long a watch rests that failed: longer each time, and never so long that a ticket made after an outage would be
+/// noticed late (kube's own rests go up to half a minute).
+#[derive(Debug, Default)]
+struct Again {
+    failures: u32,
+    last: Option<Instant>,
+}
+
+impl Again {
+    fn rest(&mut self, now: Instant) -> Duration {
+        let quiet = |last| now.saturating_duration_since(last) > QUIET;
+        if self.last.is_some_and(quiet) {
+            self.failures = 0;
+        }
+        self.last = Some(now);
+        self.failures = self.failures.saturating_add(1);
+        let rest = backoff::rest(Class::Transient, self.failures).unsigned_abs();
+        rest.min(REST_MOST)
+    }
+}
+
+impl Iterator for Again {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(self.rest(Instant::now()))
+    }
+}
+
+impl Backoff for Again {
+    /// The beginning of a list that fails counts as an event too, so an event alone ends no row of failures.
+    fn reset(&mut self) {}
 }
 
 /// Passes one event on; true at the end of a list.
@@ -123,5 +166,30 @@ fn named(key: &Key) -> ObjectMeta {
         name: Some(key.name.to_string()),
         namespace: Some(key.namespace.to_string()),
         ..ObjectMeta::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Again, QUIET, REST_MOST};
+
+    #[test]
+    fn after_an_outage_of_hours_a_watch_is_back_within_seconds() {
+        let (mut again, start) = (Again::default(), Instant::now());
+        let first = again.rest(start);
+        assert!(first < Duration::from_millis(400), "{first:?}");
+        let mut now = start;
+        for _ in 0..5000 {
+            let rest = again.rest(now);
+            assert!(
+                rest > Duration::from_millis(400) && rest <= REST_MOST,
+                "{rest:?}"
+            );
+            now += rest;
+        }
+        now += QUIET + Duration::from_millis(1);
+        assert!(again.rest(now) < Duration::from_millis(400), "another row");
     }
 }
