@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, RequestBuilder};
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -165,22 +165,13 @@ impl HttpClient {
         limit: Duration,
     ) -> Result<Answer, HttpError> {
         let (url, client) = self.admit(url)?;
-        let request = client.post(url).headers(headers).body(body).send();
-        match tokio::time::timeout(limit, request).await {
-            Ok(Ok(response)) => Ok(read_answer(response).await),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(HttpError::Timeout(limit)),
-        }
+        exchange(client.post(url).headers(headers).body(body), limit).await
     }
 
     /// Asks `url` for an answer, like [`HttpClient::post`].
     pub async fn get(&self, url: &str, limit: Duration) -> Result<Answer, HttpError> {
         let (url, client) = self.admit(url)?;
-        match tokio::time::timeout(limit, client.get(url).send()).await {
-            Ok(Ok(response)) => Ok(read_answer(response).await),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(HttpError::Timeout(limit)),
-        }
+        exchange(client.get(url), limit).await
     }
 
     /// The same for protocols that answer in the body: reads it too, within the same limit. An answer whose body does
@@ -362,6 +353,14 @@ pub(super) fn classify_tls(error: &rustls::Error) -> HttpError {
         _ => "no common TLS",
     };
     HttpError::Tls(word.to_owned())
+}
+
+async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Answer, HttpError> {
+    match tokio::time::timeout(limit, request.send()).await {
+        Ok(Ok(response)) => Ok(read_answer(response).await),
+        Ok(Err(error)) => Err(classify(&error)),
+        Err(_) => Err(HttpError::Timeout(limit)),
+    }
 }
 
 /// The status counts as soon as it is there; the body gets a short look and cannot spoil the answer.
