@@ -95,7 +95,9 @@ impl<S: Sender> Sender for Linked<S> {
 
     async fn prepare(&self, way: &Way) {
         if let Some(issuer) = &self.issuer {
-            let _read = self.secrets.get(&issuer.namespace, &issuer.secret).await;
+            self.secrets
+                .read_ahead(&issuer.namespace, &issuer.secret)
+                .await;
         }
         self.inner.prepare(way).await;
     }

@@ -169,8 +169,11 @@ impl Sender for Connectors {
     }
 
     async fn prepare(&self, way: &Way) {
-        // What cannot be read now is asked for again, and told, when it is needed.
-        let _read = self.secret(way).await;
+        if let Some(secret_ref) = &way.connector.secret_ref {
+            self.secrets
+                .read_ahead(&way.namespace, &secret_ref.name)
+                .await;
+        }
     }
 }
 

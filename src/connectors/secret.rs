@@ -22,6 +22,10 @@ const GET_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what was read is given out before the API server is asked again.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
+/// What is read ahead is asked for anew unless it was answered within that time: so it is still given out when the page
+/// is due a second later.
+const AHEAD_AGE: Duration = Duration::from_millis(500);
+
 /// How long a failure, or what stands in for it, is given out before the API server is asked again.
 const MAX_FAILURE_AGE: Duration = Duration::from_millis(500);
 
@@ -115,6 +119,11 @@ impl SecretValues {
 pub trait SecretSource: Send + Sync {
     /// Reads one Secret by name.
     async fn get(&self, namespace: &str, name: &str) -> Result<Arc<SecretValues>, SecretError>;
+
+    /// Sees to it that [`get`](Self::get) has its answer at hand in a second's time. What cannot be read is told then.
+    async fn read_ahead(&self, namespace: &str, name: &str) {
+        let _told_when_needed = self.get(namespace, name).await;
+    }
 }
 
 /// The API server.
@@ -157,19 +166,26 @@ impl SecretSource for ClusterSecrets {
 
 /// Secrets as they are known: asked for again after 2 s (failures 0.5 s), one request in flight per Secret. While the
 /// API server does not answer, what was read last stands in, for 24 h at most; never after it said that there is no
-/// such Secret, or for 10 s that the operator may not read it.
+/// such Secret, or for 10 s that the operator may not read it. Whoever reads ahead holds up nobody.
 pub struct KnownSecrets<S> {
     source: S,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
-type Slot = Arc<tokio::sync::Mutex<Known>>;
+type Slot = Arc<Kept>;
+
+/// One Secret: what is known of it, and who asks for it.
+#[derive(Default)]
+struct Kept {
+    known: Mutex<Known>,
+    asking: tokio::sync::Mutex<()>,
+}
 
 /// What is known of one Secret.
 #[derive(Default)]
 struct Known {
-    /// The last answer, and until when it is given out.
-    answer: Option<(Instant, Result<Arc<SecretValues>, SecretError>)>,
+    /// The last answer.
+    answer: Option<Answer>,
     /// What was read last, and when.
     read: Option<(Instant, Arc<SecretValues>)>,
     /// Since when the operator may not read it.
@@ -178,10 +194,18 @@ struct Known {
     stands_in: bool,
 }
 
+struct Answer {
+    came: Instant,
+    /// How long it is given out.
+    age: Duration,
+    given: Result<Arc<SecretValues>, SecretError>,
+}
+
 impl Known {
-    fn young(&self) -> Option<Result<Arc<SecretValues>, SecretError>> {
-        let (until, answer) = self.answer.as_ref()?;
-        (Instant::now() < *until).then(|| answer.clone())
+    /// The last answer, where it is given out still and came less than `most` ago.
+    fn young(&self, most: Duration) -> Option<Result<Arc<SecretValues>, SecretError>> {
+        let answer = self.answer.as_ref()?;
+        (answer.came.elapsed() < answer.age.min(most)).then(|| answer.given.clone())
     }
 
     /// What may stand in for an answer.
@@ -209,11 +233,11 @@ impl Known {
         }
     }
 
-    /// Takes in what the API server said, and says what is given out.
+    /// Takes in what the API server said, and says what is given out and whether it begins to stand in.
     fn take(
         &mut self,
         said: Result<Arc<SecretValues>, SecretError>,
-    ) -> Result<Arc<SecretValues>, SecretError> {
+    ) -> (Result<Arc<SecretValues>, SecretError>, bool) {
         let now = Instant::now();
         let waits = self.refusal_may_pass(&said, now);
         let (age, given, stands_in) = match said {
@@ -230,9 +254,13 @@ impl Known {
                 (MAX_FAILURE_AGE, Err(error), false)
             }
         };
-        self.stands_in = stands_in;
-        self.answer = Some((now + age, given.clone()));
-        given
+        let stood_in = std::mem::replace(&mut self.stands_in, stands_in);
+        self.answer = Some(Answer {
+            came: now,
+            age,
+            given: given.clone(),
+        });
+        (given, stands_in && !stood_in)
     }
 }
 
@@ -249,10 +277,10 @@ impl<S: SecretSource> KnownSecrets<S> {
     fn slot(&self, namespace: &str, name: &str) -> Slot {
         let mut slots = self.slots.lock();
         slots.retain(|_, slot| {
-            Arc::strong_count(slot) > 1
-                || slot
-                    .try_lock()
-                    .is_ok_and(|known| known.young().is_some() || known.stand_in().is_some())
+            Arc::strong_count(slot) > 1 || {
+                let known = slot.known.lock();
+                known.young(MAX_AGE).is_some() || known.stand_in().is_some()
+            }
         });
         Arc::clone(
             slots
@@ -261,15 +289,15 @@ impl<S: SecretSource> KnownSecrets<S> {
         )
     }
 
-    /// Asks; with something at hand that can stand in, not for long.
+    /// Asks; where something `can_stand_in`, not for long.
     async fn ask(
         &self,
         namespace: &str,
         name: &str,
-        known: &Known,
+        can_stand_in: bool,
     ) -> Result<Arc<SecretValues>, SecretError> {
         let asked = self.source.get(namespace, name);
-        if known.stand_in().is_none() {
+        if !can_stand_in {
             return asked.await;
         }
         let late = || SecretError::Unreachable {
@@ -278,20 +306,27 @@ impl<S: SecretSource> KnownSecrets<S> {
         let answered = tokio::time::timeout(PATIENCE, asked).await;
         answered.unwrap_or_else(|_| Err(late()))
     }
-}
 
-#[async_trait]
-impl<S: SecretSource> SecretSource for KnownSecrets<S> {
-    async fn get(&self, namespace: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+    /// An answer that came less than `most` ago: the one that is known, or a new one.
+    async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+        most: Duration,
+    ) -> Result<Arc<SecretValues>, SecretError> {
         let slot = self.slot(namespace, name);
-        let mut known = slot.lock().await;
-        if let Some(young) = known.young() {
+        let young = || slot.known.lock().young(most);
+        if let Some(young) = young() {
             return young;
         }
-        let said = self.ask(namespace, name, &known).await;
-        let stood_in = known.stands_in;
-        let given = known.take(said);
-        if known.stands_in && !stood_in {
+        let _alone = slot.asking.lock().await;
+        if let Some(young) = young() {
+            return young;
+        }
+        let can_stand_in = slot.known.lock().stand_in().is_some();
+        let said = self.ask(namespace, name, can_stand_in).await;
+        let (given, stands_in_now) = slot.known.lock().take(said);
+        if stands_in_now {
             tracing::warn!(
                 namespace,
                 secret = name,
@@ -299,6 +334,17 @@ impl<S: SecretSource> SecretSource for KnownSecrets<S> {
             );
         }
         given
+    }
+}
+
+#[async_trait]
+impl<S: SecretSource> SecretSource for KnownSecrets<S> {
+    async fn get(&self, namespace: &str, name: &str) -> Result<Arc<SecretValues>, SecretError> {
+        self.read(namespace, name, MAX_AGE).await
+    }
+
+    async fn read_ahead(&self, namespace: &str, name: &str) {
+        let _told_when_needed = self.read(namespace, name, AHEAD_AGE).await;
     }
 }
 

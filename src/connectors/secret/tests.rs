@@ -154,6 +154,51 @@ async fn an_api_server_that_hangs_holds_up_no_page_for_more_than_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_at_hand_a_second_later_however_old_the_last_answer_was_then() {
+    for age in [Duration::ZERO, AHEAD_AGE, MAX_AGE / 2, MAX_AGE] {
+        let (moody, secrets) = Moody::known();
+        token(&secrets).await.unwrap();
+        tokio::time::advance(age).await;
+        secrets.read_ahead("team", "room").await;
+        *moody.0.lock() = Mood::Hangs;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let asked = Instant::now();
+        secrets.get("team", "room").await.unwrap();
+        assert_eq!(asked.elapsed(), Duration::ZERO, "read ahead at {age:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_somebody_reads_ahead_what_is_known_is_given_out_at_once() {
+    let (moody, secrets) = Moody::known();
+    token(&secrets).await.unwrap();
+    *moody.0.lock() = Mood::Hangs;
+    tokio::time::advance(MAX_AGE / 2).await;
+    let asked = Instant::now();
+    let (ahead, read) = (secrets.read_ahead("team", "room"), async {
+        let read = secrets.get("team", "room").await;
+        (read, asked.elapsed())
+    });
+    let ((), (read, waited)) = tokio::join!(ahead, read);
+    assert!(read.is_ok());
+    assert_eq!(waited, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_pages_that_are_got_ready_make_one_request_even_where_it_fails() {
+    for fails in [false, true] {
+        let counting = Arc::new(Counting {
+            fails,
+            ..Counting::default()
+        });
+        let secrets = KnownSecrets::new(Arc::clone(&counting));
+        let reads = (0..1000).map(|_| secrets.read_ahead("team", "room"));
+        futures::future::join_all(reads).await;
+        assert_eq!(counting.gets.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_api_server_that_starts_and_refuses_everybody_holds_up_no_page() {
     let (moody, secrets) = Moody::known();
     token(&secrets).await.unwrap();
