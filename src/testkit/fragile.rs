@@ -26,6 +26,10 @@ impl SecretSource for Fragile {
         assert!(values.get(KEY)?.is_none(), "{}", quoted(&values));
         Ok(values)
     }
+
+    async fn read_ahead(&self, namespace: &str, name: &str) {
+        self.0.read_ahead(namespace, name).await;
+    }
 }
 
 /// All values of a Secret, as careless code might put them into an error.
