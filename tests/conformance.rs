@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "conformance/future.rs"]
+mod future;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +41,14 @@ enum Ask {
     Watch(Selector),
     /// Everything since the list that was kept.
     WatchOn(Selector),
+    /// From a version that the store has not come to, while that ticket is touched.
+    WatchAhead(&'static str),
     /// From a version that is long gone.
     WatchTooOld,
 }
+
+/// More versions than a whole run makes.
+const AHEAD: u64 = 1_000_000;
 
 #[derive(Clone, Copy)]
 enum Under {
@@ -76,7 +84,8 @@ fn archived() -> TicketStatus {
 
 fn script() -> Vec<Ask> {
     use Ask::{
-        Annotate, Create, Delete, Get, Keep, List, Status, Title, Watch, WatchOn, WatchTooOld,
+        Annotate, Create, Delete, Get, Keep, List, Status, Title, Watch, WatchAhead, WatchOn,
+        WatchTooOld,
     };
     use Under::{Newest, Older};
     vec![
@@ -126,6 +135,7 @@ fn script() -> Vec<Ask> {
         List(Selector::All),
         Watch(Selector::NotArchived),
         Watch(Selector::All),
+        WatchAhead("c"),
         WatchTooOld,
     ]
 }
@@ -259,6 +269,12 @@ fn watch_model(server: &Server, from: u64, selector: Selector, at: Timestamp) ->
     events.iter().map(line).collect()
 }
 
+fn watch_model_ahead(server: &mut Server, name: &str, at: Timestamp) -> String {
+    let ahead = server.version() + AHEAD;
+    server.annotate(name, "by somebody", at).unwrap();
+    format!("ahead: {:?}", watch_model(server, ahead, Selector::All, at))
+}
+
 fn by_model(script: &[Ask]) -> Vec<String> {
     let mut server = Server::new(7);
     server.by_patch = true;
@@ -302,6 +318,10 @@ fn by_model(script: &[Ask]) -> Vec<String> {
             }
             Ask::WatchOn(selector) => {
                 lines.extend(watch_model(&server, kept, *selector, at));
+                continue;
+            }
+            Ask::WatchAhead(name) => {
+                lines.push(watch_model_ahead(&mut server, name, at));
                 continue;
             }
             Ask::WatchTooOld => {
@@ -350,6 +370,12 @@ async fn put_status(
     let patch: json_patch::Patch = serde_json::from_value(Value::Array(operations)).unwrap();
     api.patch_status(name, &PatchParams::default(), &Patch::Json::<()>(patch))
         .await
+}
+
+async fn annotate(api: &Api<Ticket>, name: &str) -> kube::Result<Ticket> {
+    let patch =
+        Patch::Merge(json!({"metadata": {"annotations": {"example.com/seen": "by somebody"}}}));
+    api.patch(name, &PatchParams::default(), &patch).await
 }
 
 async fn watch(api: &Api<Ticket>, from: &str, selector: Selector) -> Vec<String> {
@@ -406,12 +432,7 @@ async fn by_server(script: &[Ask], api: &Api<Ticket>) -> Vec<String> {
                 let patch = Patch::Merge(json!({"spec": {"title": title}}));
                 api.patch(name, &PatchParams::default(), &patch).await
             }
-            Ask::Annotate(name) => {
-                let patch = Patch::Merge(
-                    json!({"metadata": {"annotations": {"example.com/seen": "by somebody"}}}),
-                );
-                api.patch(name, &PatchParams::default(), &patch).await
-            }
+            Ask::Annotate(name) => annotate(api, name).await,
             Ask::Status(name, status, under) => {
                 put_status(api, name, versions.of(name, *under), &status()).await
             }
@@ -434,6 +455,15 @@ async fn by_server(script: &[Ask], api: &Api<Ticket>) -> Vec<String> {
             }
             Ask::WatchOn(selector) => {
                 lines.extend(watch(api, &kept, *selector).await);
+                continue;
+            }
+            Ask::WatchAhead(name) => {
+                let ahead = version(api).await.parse::<u64>().unwrap() + AHEAD;
+                let ahead = ahead.to_string();
+                let (seen, touched) =
+                    tokio::join!(watch(api, &ahead, Selector::All), annotate(api, name));
+                touched.unwrap();
+                lines.push(format!("ahead: {seen:?}"));
                 continue;
             }
             Ask::WatchTooOld => {

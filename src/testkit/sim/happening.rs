@@ -177,6 +177,10 @@ impl Inside {
             Trouble::Compact => self.server.compact(),
             Trouble::Restore { back } => {
                 self.server.restore(at(self.now - back));
+                // Nobody puts a store back under a running API server.
+                for process in &mut self.processes {
+                    process.watch.begins_anew = true;
+                }
                 self.spread();
             }
             Trouble::WallJumps { process, by } => {

@@ -398,6 +398,7 @@ impl Inside {
         let (now, policies) = (self.now, self.policies.clone());
         if let Some(seer) = self.processes.get_mut(process) {
             seer.heard = version;
+            seer.watch.begins_anew = false;
             seer.take_policies(&policies, now);
         }
         doubts
@@ -411,6 +412,10 @@ impl Inside {
         };
         if seer.is == Life::Gone || seer.watch.frozen_from.is_some() || self.weather.down(now) {
             return Vec::new();
+        }
+        if seer.watch.begins_anew {
+            self.tell(|| format!("operator {process} starts its watch anew and lists again"));
+            return self.relist(process);
         }
         let mut lag = if seer.watch.lags_until > now {
             seer.watch.lag

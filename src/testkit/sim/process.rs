@@ -39,6 +39,8 @@ pub struct WatchTrouble {
     pub lags_until: Ms,
     /// Silent since then.
     pub frozen_from: Option<Ms>,
+    /// It could not be started while the API server was away: it begins with a list (`controller::streams`).
+    pub begins_anew: bool,
 }
 
 /// One operator.

@@ -283,14 +283,15 @@ impl Server {
         (self.version, wanted.cloned().collect())
     }
 
-    /// WATCH: what happened after a version, up to a moment; with the version that the watch has come to.
+    /// WATCH: what happened after a version, up to a moment; with the version that the watch has come to. From a
+    /// version that the store has not come to yet it shows nothing until it has, and tells nobody so.
     pub fn watch(
         &self,
         from: u64,
         selector: Selector,
         until: Timestamp,
     ) -> Result<(u64, Vec<Seen>), Refusal> {
-        if from < self.compacted || from > self.version {
+        if from < self.compacted {
             return Err(Refusal::Expired);
         }
         let begin = self.log.partition_point(|change| change.version <= from);
