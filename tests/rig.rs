@@ -23,6 +23,8 @@ mod outage;
 mod point;
 #[path = "rig/quiet.rs"]
 mod quiet;
+#[path = "rig/restored.rs"]
+mod restored;
 #[path = "rig/story.rs"]
 mod story;
 #[path = "rig/sweeps.rs"]

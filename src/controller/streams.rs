@@ -57,6 +57,9 @@ pub struct Selection {
 }
 
 /// Follows a kind for ever. `listed` turns true once everything was seen once.
+///
+/// A watch that could not be started begins anew with a list: the API server was away, and may be back with an older
+/// store. One that asks for a version of the future would be told nothing, not even that.
 pub async fn follow<K, S>(
     api: Api<DeserializeGuard<K>>,
     selection: Selection,
@@ -73,22 +76,42 @@ pub async fn follow<K, S>(
         timeout: Some(S::WATCH_SECONDS),
         ..watcher::Config::default()
     };
-    let stream = watch(api, config).backoff(Again::default());
-    pin_mut!(stream);
+    let mut anew = Again::default();
     let mut fresh = HashSet::new();
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(event) => {
-                sink.alive();
-                if hear(event, &sink, &mut fresh) {
-                    listed.send_replace(true);
+    loop {
+        let stream = watch(api.clone(), config.clone()).backoff(Again::default());
+        pin_mut!(stream);
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => {
+                    sink.alive();
+                    if hear(event, &sink, &mut fresh) {
+                        listed.send_replace(true);
+                    }
+                }
+                Err(error) => {
+                    metrics.watch_failed(S::KIND);
+                    tracing::warn!(kind = ?S::KIND, %error, "a watch failed; it starts again by itself");
+                    if was_away(&error) {
+                        break;
+                    }
                 }
             }
-            Err(error) => {
-                metrics.watch_failed(S::KIND);
-                tracing::warn!(kind = ?S::KIND, %error, "a watch failed; it starts again by itself");
-            }
         }
+        tokio::time::sleep(anew.rest(Instant::now())).await;
+    }
+}
+
+/// Whether the API server may be back with another store: it did not answer when a watch was to be started, and not
+/// because it had too much to do.
+fn was_away(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code != 429,
+        watcher::Error::WatchStartFailed(_) => true,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
     }
 }
 

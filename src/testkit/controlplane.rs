@@ -220,6 +220,18 @@ impl ControlPlane {
         self.launched("starting etcd")?.start_etcd().await
     }
 
+    /// Keeps a copy of what is stored; etcd must have been killed.
+    pub fn keep_store(&self) -> Result<(), ControlPlaneError> {
+        self.launched("copying what is stored")?
+            .copy_store("etcd", "kept")
+    }
+
+    /// Puts what is stored back to what was kept, its versions too; etcd must have been killed.
+    pub fn put_store_back(&self) -> Result<(), ControlPlaneError> {
+        self.launched("restoring what was stored")?
+            .copy_store("kept", "etcd")
+    }
+
     /// Stops the API server in its tracks (SIGSTOP): connections stay open and go silent.
     pub fn pause_apiserver(&self) -> Result<(), ControlPlaneError> {
         self.launched("pausing the API server")?.pause_apiserver()

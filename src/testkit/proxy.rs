@@ -107,7 +107,12 @@ impl Proxy {
 
     /// How many calls a fault has broken.
     pub fn hits(&self, laid: Laid) -> usize {
-        self.script.hits(laid)
+        self.broken(laid).len()
+    }
+
+    /// The calls that a fault has broken.
+    pub fn broken(&self, laid: Laid) -> Vec<Seen> {
+        self.script.broken(laid)
     }
 
     /// Waits until a fault has broken a call.
@@ -174,6 +179,7 @@ async fn handle(
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let (seen, fault) = script.arrive(&call, &body);
+    let _over = Over(script, seen);
     if let Some(fault) = &fault
         && let Some(answer) = before(fault).await?
     {
@@ -197,6 +203,15 @@ async fn handle(
         None => whole(body),
     };
     Ok(Response::from_parts(parts, body))
+}
+
+/// Notes the end of a call: this is dropped when it is answered, and when the operator waits no more.
+struct Over<'s>(&'s Script, usize);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.over(self.1);
+    }
 }
 
 async fn forward(

@@ -87,16 +87,18 @@ impl<'a> Cast<'a> {
         self.crew.operator.as_ref().unwrap()
     }
 
-    /// Waits until the operator has called for no change for `calm`; false if it never rests.
+    /// Waits until the operator has called for no change for `calm`, and waits for the answer to none; false if it
+    /// never rests.
     pub async fn rests(&self, calm: Duration) -> bool {
         let rests = async || {
             let calls = self.proxy.calls();
             let writes = |seen: &&Seen| seen.call.is_write() && seen.call.resource != "leases";
-            let last = calls.iter().rev().find(writes);
-            let since = last.map(|seen| Timestamp::now().duration_since(seen.time));
-            since
-                .is_none_or(|since| since.unsigned_abs() >= calm)
-                .then_some(())
+            let now = Timestamp::now();
+            let over = |seen: &Seen| {
+                let since = seen.over.map(|over| now.duration_since(over));
+                since.is_some_and(|since| since.unsigned_abs() >= calm)
+            };
+            calls.iter().filter(writes).all(over).then_some(())
         };
         eventually("the operator to rest", LIMIT, rests)
             .await

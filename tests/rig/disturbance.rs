@@ -16,6 +16,14 @@ const BEYOND_ITS_LEASE: Duration = Duration::from_secs(8);
 /// How long after the ticket's end a moment may still come: Events and results are written last.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
+/// What has to be written before a page leaves: a policy's status puts it in use, and names its revision and document.
+const PAGES_NEED: [&str; 4] = [
+    "tickets/status",
+    "escalationpolicies/status",
+    "controllerrevisions",
+    "configmaps",
+];
+
 /// One thing that breaks.
 #[derive(Clone, Debug)]
 pub enum Disturbance {
@@ -32,8 +40,8 @@ pub enum Disturbance {
     StandStill(Aim, usize),
     /// The same once the nth message came to a path: before the receiver answers it, or once it has.
     StandStillAtSend(String, usize, Moment),
-    /// Once the first page has come, every call is broken for a while.
-    Outage(Fault, Duration),
+    /// Once the first page has come, every call that fits is broken for a while.
+    Outage(Aim, Fault, Duration),
     /// The operator's wall clock jumps by so many seconds: before its start, or once the first page has come.
     Clock(i64, Moment),
     /// Once the first page has come, the watches of tickets fall silent: until a new one is asked for, or so long.
@@ -58,7 +66,9 @@ pub struct Struck {
     pub hit: bool,
     /// How long nobody could page.
     pub down: Duration,
-    /// How long until a watch that went silent was followed by a new one.
+    /// How long what a page needs could not be written: it excuses a page that was not armed before.
+    pub unwritten: Duration,
+    /// How long until the operator gave up what had fallen silent: a watch, or a call.
     pub noticed: Duration,
 }
 
@@ -110,6 +120,9 @@ impl Disturbance {
                 None
             }
             Self::Broken(aim, nth, fault) => {
+                if aim.resource == "leases" {
+                    cast.crew.elect(&cast.stage.namespace);
+                }
                 let nth = Which::Nth(*nth);
                 Some(cast.proxy.lay(aim.clone(), nth, fault.clone()))
             }
@@ -155,32 +168,55 @@ impl Disturbance {
             return clock(crew, *seconds, struck).await;
         }
         struck.cancel();
-        let down = match self {
-            Self::KillAt(..) | Self::KillAtSend(..) => crew.crash().await,
+        self.breaks(proxy, crew, laid).await
+    }
+
+    /// Breaks what was not laid to break by itself, and tells what came of it.
+    async fn breaks(&self, proxy: &Proxy, crew: &mut Crew, laid: Option<Laid>) -> Struck {
+        let mut came = Struck {
+            hit: true,
+            ..Struck::default()
+        };
+        match self {
+            Self::KillAt(..) | Self::KillAtSend(..) => came.down = crew.crash().await,
             Self::StandStill(..) | Self::StandStillAtSend(..) => {
-                crew.stand_still(BEYOND_ITS_LEASE / 2).await
+                came.down = crew.stand_still(BEYOND_ITS_LEASE / 2).await;
             }
-            Self::Outage(fault, lasts) => {
-                let laid = proxy.lay(Aim::all(), Which::Every, fault.clone());
+            Self::Outage(aim, fault, lasts) => {
+                let laid = proxy.lay(aim.clone(), Which::Every, fault.clone());
                 tokio::time::sleep(*lasts).await;
                 proxy.lift(laid);
                 // Nobody asks in vain more often than his rest allows, which grows as the outage does.
-                *lasts * 2
+                came.unwritten = *lasts * 2;
             }
             Self::Watches(resource, fault, path) => {
                 if path.is_some() {
                     proxy.watches(resource, *fault);
                 }
-                Duration::ZERO
             }
-            Self::None | Self::Broken(..) | Self::Silence(_) | Self::Clock(..) => Duration::ZERO,
-        };
-        Struck {
-            hit,
-            down,
-            noticed: Duration::ZERO,
+            Self::Broken(aim, _, Fault::HeldRequest | Fault::HeldAnswer) => {
+                if let Some(laid) = laid {
+                    came.noticed = given_up(proxy, laid).await;
+                }
+                if PAGES_NEED.contains(&&*aim.resource) {
+                    came.unwritten = came.noticed;
+                }
+            }
+            Self::None | Self::Broken(..) | Self::Silence(_) | Self::Clock(..) => {}
         }
+        came
     }
+}
+
+/// How long the operator waited for the answer to the call that was broken.
+async fn given_up(proxy: &Proxy, laid: Laid) -> Duration {
+    let over = async || {
+        let broken = proxy.broken(laid).pop()?;
+        Some(broken.over?.duration_since(broken.time).unsigned_abs())
+    };
+    eventually("the operator to wait no more", LIMIT, over)
+        .await
+        .unwrap()
 }
 
 /// The receiver never answers the nth message to a path.
@@ -207,8 +243,8 @@ async fn silence(proxy: &Proxy, lasts: Option<Duration>, struck: &CancellationTo
     proxy.watches("tickets", WatchFault::None);
     Struck {
         hit,
-        down: Duration::ZERO,
         noticed,
+        ..Struck::default()
     }
 }
 

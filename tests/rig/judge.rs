@@ -34,8 +34,12 @@ pub struct Evidence {
     pub log: String,
     /// How many were killed.
     pub crashes: usize,
+    /// When each step could first be read as armed.
+    pub armed: BTreeMap<String, Timestamp>,
     /// How long nobody could page.
     pub down: Duration,
+    /// How long what a page needs could not be written: no excuse for one that stood armed.
+    pub unwritten: Duration,
     /// The operator came to rest.
     pub rested: bool,
 }
@@ -95,6 +99,7 @@ impl Clean {
         Self {
             late: lateness(evidence, &receipts)
                 .into_iter()
+                .map(|late| late.after_due)
                 .max()
                 .unwrap_or_default(),
             subjects: receipts
@@ -118,6 +123,10 @@ impl Clean {
         says("(1)", &|bad| drop(bad.pages.remove(0)));
         says("(1)", &|bad| {
             bad.pages[0].time += SignedDuration::from_secs(60);
+        });
+        says("(1) a page that stood armed", &|bad| {
+            bad.unwritten = Duration::from_mins(1);
+            bad.pages[0].time += SignedDuration::from_secs(30);
         });
         says("(2)", &|bad| bad.pages.push(bad.pages[0].clone()));
         says("(3)", &|bad| {
@@ -207,35 +216,57 @@ impl Clean {
 
     fn judge_lateness(&self, evidence: &Evidence, receipts: &[Receipt], verdict: &mut Verdict) {
         let allowed = self.late + BUSY;
-        for late in lateness(evidence, receipts) {
-            let late = late.saturating_sub(evidence.down);
-            verdict.lateness = verdict.lateness.max(late);
-            if late > allowed {
-                verdict.late += 1;
-                verdict.broken.push(format!(
-                    "(1) a page came {late:?} late; without faults {:?}",
-                    self.late
-                ));
-            }
+        for Late {
+            step,
+            after_due,
+            after_armed,
+        } in lateness(evidence, receipts)
+        {
+            let late = after_due.saturating_sub(evidence.down + evidence.unwritten);
+            let armed = after_armed.saturating_sub(evidence.down);
+            verdict.lateness = verdict.lateness.max(late).max(armed);
+            let what = if late > allowed {
+                format!("a page of \"{step}\" came {late:?} late")
+            } else if armed > allowed {
+                format!("a page that stood armed, of \"{step}\", came {armed:?} late")
+            } else {
+                continue;
+            };
+            verdict.late += 1;
+            let without = self.late;
+            let broken = format!("(1) {what}; without faults {without:?}");
+            verdict.broken.push(broken);
         }
     }
 }
 
+/// How late a page came.
+struct Late {
+    step: String,
+    after_due: Duration,
+    /// After it was due and could be read as armed.
+    after_armed: Duration,
+}
+
 /// How late each page came that came for the first time.
-fn lateness(evidence: &Evidence, receipts: &[Receipt]) -> Vec<Duration> {
+fn lateness(evidence: &Evidence, receipts: &[Receipt]) -> Vec<Late> {
     let mut seen = BTreeSet::new();
     let first = receipts
         .iter()
         .filter(|receipt| seen.insert(receipt.subject.clone()));
     let late = first.filter_map(|receipt| {
-        let due = evidence.told.created + evidence.story.due(&receipt.subject.step)?;
-        Some(
-            receipt
-                .time
-                .duration_since(due)
-                .max(SignedDuration::ZERO)
-                .unsigned_abs(),
-        )
+        let step = &receipt.subject.step;
+        let due = evidence.told.created + evidence.story.due(step)?;
+        let armed = evidence.armed.get(step).copied();
+        let after = |moment| {
+            let late = receipt.time.duration_since(moment);
+            late.max(SignedDuration::ZERO).unsigned_abs()
+        };
+        Some(Late {
+            step: step.clone(),
+            after_due: after(due),
+            after_armed: armed.map_or(Duration::ZERO, |armed| after(due.max(armed))),
+        })
     });
     late.collect()
 }

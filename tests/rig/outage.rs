@@ -1,13 +1,16 @@
-//! The API server is away while many tickets are armed, killed with etcd or refusing everything: what is due meanwhile
-//! leaves on time, once.
+//! The API server is away while many tickets are armed, killed with etcd, refusing or silent: what is due meanwhile
+//! leaves on time, once, and nobody asks in vain more often than his rests allow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use firebell::api::{DeliveryState, Ticket};
+use firebell::controller::backoff;
+use firebell::controller::error::Class;
+use firebell::controller::ticket::CHECK_LIMIT;
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
-use firebell::testkit::proxy::{Aim, Fault, Which};
+use firebell::testkit::proxy::{Aim, Fault, Seen, Which};
 use firebell::testkit::stage::{LIMIT, Stage};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -43,7 +46,7 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
         points: 1,
         ..Row::default()
     };
-    settle(&cast, &due, &mut row).await;
+    settle(&cast, &due, Duration::ZERO, &mut row).await;
     let inside = inside(&due, died, served);
     let most = row.lateness.as_secs_f32();
     let away = served.duration_since(died).as_secs();
@@ -52,8 +55,8 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
     row
 }
 
-/// How long everything is refused.
-const REFUSED: Duration = Duration::from_mins(1);
+/// How long everything is broken.
+const MINUTE: Duration = Duration::from_mins(1);
 /// Tickets that fall due meanwhile, one after the other.
 const TICKETS: usize = 20;
 /// From one of them to the next.
@@ -61,43 +64,120 @@ const APART: Duration = Duration::from_millis(2500);
 /// From a ticket's creation to its second step: all are armed when the first is due.
 const AFTER: SignedDuration = SignedDuration::from_secs(70);
 
-/// A minute in which every call is refused, once for each status, side by side.
-pub async fn refused(name: &str, refusals: &[Fault]) -> Row {
-    let lived = join_all(refusals.iter().map(refused_by)).await;
+/// How long a page waits for its Secret before what was last read of it stands in.
+const SECRET_WAITS: Duration = Duration::from_secs(1);
+/// Writes of a ticket beside those that its rests allow: its page falls due and has a result, and both end a rest.
+const BESIDE: usize = 3;
+
+/// What came of a minute.
+struct Minute {
+    row: Row,
+    /// How many pages fell due in it.
+    due: usize,
+    /// The most writes of one ticket in it.
+    writes: usize,
+}
+
+/// A minute in which every call that is meant is broken, once for each fault, side by side.
+pub async fn minute(name: &str, faults: Vec<(Aim, Fault)>) -> Row {
+    let lived = join_all(faults.iter().map(|(aim, fault)| broken_by(aim, fault))).await;
     let mut row = Row {
         fault: name.to_owned(),
         points: lived.len(),
         ..Row::default()
     };
-    let mut inside = 0;
-    for (point, due) in lived {
+    let (mut inside, mut most) = (0, 0);
+    for Minute {
+        row: point,
+        due,
+        writes,
+    } in lived
+    {
         row.lost += point.lost;
         row.repeated += point.repeated;
         row.late += point.late;
         row.lateness = row.lateness.max(point.lateness);
         row.broken.extend(point.broken);
         inside += due;
+        most = most.max(writes);
     }
-    row.note = format!("{inside} due within the minutes");
+    row.note = format!("{inside} due within, at most {most} writes of a ticket in its minute");
     row
 }
 
-/// One such minute, and how many fell due in it.
-async fn refused_by(refusal: &Fault) -> (Row, usize) {
+/// One such minute.
+async fn broken_by(aim: &Aim, fault: &Fault) -> Minute {
     let mut cast = Cast::gather().await;
     cast.crew.start().await;
     let due = arm(&cast, TICKETS, AFTER, APART).await;
     until(first(&due) - BEFORE).await;
     let began = Timestamp::now();
-    let laid = cast.proxy.lay(Aim::all(), Which::Every, refusal.clone());
-    tokio::time::sleep(REFUSED).await;
+    let laid = cast.proxy.lay(aim.clone(), Which::Every, fault.clone());
+    tokio::time::sleep(MINUTE).await;
     cast.proxy.lift(laid);
     let ended = Timestamp::now();
     let mut row = Row::default();
-    settle(&cast, &due, &mut row).await;
+    settle(&cast, &due, asks_in_vain(fault), &mut row).await;
+    let calls = cast.proxy.calls();
+    let meanwhile = |seen: &&Seen| (began..ended).contains(&seen.time);
+    let writes = most_writes(calls.iter().filter(meanwhile));
+    let allowed = allowed_writes(fault);
+    if writes > allowed {
+        row.broken.push(format!(
+            "a ticket was written {writes} times in the minute; its rests allow {allowed}"
+        ));
+    }
     let broken = row.broken.into_iter();
-    row.broken = broken.map(|what| format!("{refusal:?}: {what}")).collect();
-    (row, inside(&due, began, ended))
+    row.broken = broken.map(|what| format!("{fault:?}: {what}")).collect();
+    Minute {
+        row,
+        due: inside(&due, began, ended),
+        writes,
+    }
+}
+
+/// How long a page waits for an API server that says nothing: for a live GET, and for its Secret.
+fn asks_in_vain(fault: &Fault) -> Duration {
+    match fault {
+        Fault::HeldRequest | Fault::HeldAnswer => CHECK_LIMIT + SECRET_WAITS,
+        Fault::Refused { .. }
+        | Fault::Spared
+        | Fault::LostRequest
+        | Fault::LostAnswer
+        | Fault::Late(_)
+        | Fault::TornAnswer => Duration::ZERO,
+    }
+}
+
+/// How often the ticket was written that was written most.
+fn most_writes<'s>(calls: impl Iterator<Item = &'s Seen>) -> usize {
+    let mut writes: BTreeMap<&str, usize> = BTreeMap::new();
+    let of_tickets = calls.filter(|seen| seen.call.resource == "tickets/status");
+    for seen in of_tickets.filter(|seen| seen.call.is_write()) {
+        *writes.entry(&seen.call.name).or_default() += 1;
+    }
+    writes.into_values().max().unwrap_or_default()
+}
+
+/// How often a ticket may be written in a minute in which each write fails like that: one at its beginning, and one
+/// after each rest.
+fn allowed_writes(fault: &Fault) -> usize {
+    let class = match fault {
+        Fault::Refused { status: 409, .. } => Class::Conflict,
+        Fault::Refused { .. }
+        | Fault::Spared
+        | Fault::LostRequest
+        | Fault::LostAnswer
+        | Fault::Late(_)
+        | Fault::TornAnswer
+        | Fault::HeldRequest
+        | Fault::HeldAnswer => Class::Transient,
+    };
+    let ends = (1..).scan(Duration::ZERO, |end, failures| {
+        *end += backoff::jittered(class, failures, 0).unsigned_abs();
+        Some(*end)
+    });
+    1 + BESIDE + ends.take_while(|end| *end < MINUTE).count()
 }
 
 fn first(due: &BTreeMap<String, Timestamp>) -> Timestamp {
@@ -109,8 +189,14 @@ fn inside(due: &BTreeMap<String, Timestamp>, from: Timestamp, to: Timestamp) -> 
     due.values().filter(|due| (from..to).contains(due)).count()
 }
 
-/// After the outage: everything is recorded, the operator comes to rest, and each page came once, on time.
-async fn settle(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Row) {
+/// After the outage: everything is recorded, the operator comes to rest, and each page came once, on time, or later by
+/// what it `asks` the API server in vain.
+pub async fn settle(
+    cast: &Cast<'_>,
+    due: &BTreeMap<String, Timestamp>,
+    asks: Duration,
+    row: &mut Row,
+) {
     if !recorded(cast, due.len(), "contact/bob").await {
         row.broken
             .push("(4) not every page was recorded after the outage".to_owned());
@@ -119,13 +205,13 @@ async fn settle(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Ro
         row.broken
             .push("(5) the operator did not come to rest".to_owned());
     }
-    judge(cast, due, row);
+    judge(cast, due, BUSY + asks, row);
 }
 
 /// Creates tickets, `apart` from each other, and waits until the second step of each is armed, `after` the first: when
 /// it is due, by ticket, as its status says. A chain starts when its policy is in use, which may be later than the
 /// ticket.
-async fn arm(
+pub async fn arm(
     cast: &Cast<'_>,
     tickets: usize,
     after: SignedDuration,
@@ -177,16 +263,19 @@ async fn recorded(cast: &Cast<'_>, tickets: usize, target: &str) -> bool {
         .is_ok()
 }
 
-fn judge(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Row) {
+fn judge(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, allowed: Duration, row: &mut Row) {
     let mut came: BTreeMap<String, usize> = BTreeMap::new();
     for page in receipts(&cast.stage.receiver.pages_for("/bob")) {
         let ticket = page.ticket.clone();
-        let late = page
-            .time
-            .duration_since(due[&ticket])
-            .max(SignedDuration::ZERO);
+        let Some(due) = due.get(&ticket) else {
+            row.broken.push(format!(
+                "(3) bob was paged for \"{ticket}\", which is not due"
+            ));
+            continue;
+        };
+        let late = page.time.duration_since(*due).max(SignedDuration::ZERO);
         row.lateness = row.lateness.max(late.unsigned_abs());
-        row.late += usize::from(late.unsigned_abs() > BUSY);
+        row.late += usize::from(late.unsigned_abs() > allowed);
         *came.entry(ticket).or_default() += 1;
     }
     row.lost = due.len() - came.len();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use firebell::testkit::proxy::{Aim, Fault, Seen, Verb, WatchFault};
 use firebell::testkit::receiver::Received;
+use futures::future::{OptionFuture, join_all};
 
 use super::cast::deceives;
 use super::disturbance::{Disturbance, Moment};
@@ -13,7 +14,7 @@ use super::judge::Clean;
 use super::point::{Plan, live, live_all};
 use super::story::Story;
 use super::table::{Row, Table};
-use super::{heart, outage, quiet, undecodable};
+use super::{heart, outage, quiet, restored, undecodable};
 
 /// What the runs without faults taught.
 pub struct Lessons {
@@ -112,11 +113,19 @@ async fn away(extent: &Extent) -> Vec<Row> {
         let tickets = if extent.all { 200 } else { 50 };
         rows.push(outage::servers_killed(KILLED, Duration::ZERO, tickets).await);
     }
-    if extent.wants(REFUSED_LONG) {
-        let all = [429, 500, 503, 504].map(refused);
-        let few = if extent.all { all.len() } else { 1 };
-        rows.push(outage::refused(REFUSED_LONG, &all[..few]).await);
-    }
+    let minutes = minutes().into_iter();
+    let minutes = minutes.filter(|(name, _)| extent.wants(name));
+    let minutes = minutes.map(|(name, mut points)| {
+        points.truncate(if extent.all { points.len() } else { 1 });
+        outage::minute(name, points)
+    });
+    let put_back = async {
+        let wanted = extent.wants(PUT_BACK);
+        let row = wanted.then(|| restored::put_back(PUT_BACK));
+        OptionFuture::from(row).await
+    };
+    let (minutes, put_back) = tokio::join!(join_all(minutes), Box::pin(put_back));
+    rows.extend(minutes.into_iter().chain(put_back));
     if extent.all && extent.wants(KILLED_LONG) {
         rows.push(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
     }
@@ -140,10 +149,24 @@ async fn alone(extent: &Extent) -> Vec<Row> {
     rows
 }
 
+/// What is broken for a minute.
+fn minutes() -> [(&'static str, Vec<(Aim, Fault)>); 3] {
+    let refusals = [429, 500, 503, 504].map(|status| (Aim::all(), refused(status)));
+    let silences = [Fault::HeldRequest, Fault::HeldAnswer].map(|fault| (Aim::all(), fault));
+    [
+        (REFUSED_LONG, refusals.into()),
+        (CONFLICTS_LONG, vec![(Aim::writes(), refused(409))]),
+        (SILENT_LONG, silences.into()),
+    ]
+}
+
 const UNDECODABLE: &str = "tickets are stored that nobody can decode";
 const KILLED: &str = "API server and etcd are killed and started again";
 const KILLED_LONG: &str = "API server and etcd are killed for 60 s";
+const PUT_BACK: &str = "etcd is put back to an older state";
 const REFUSED_LONG: &str = "every call is refused for 60 s: 429, 500, 503, 504";
+const CONFLICTS_LONG: &str = "every write is answered 409 for 60 s";
+const SILENT_LONG: &str = "no call is answered for 60 s";
 const HEART: &str = "the pager is sick: its heart must stop, and beat again";
 const SLOW_SECRETS: &str = "the API server takes 0.9 s to give a Secret";
 const FLOOD: &str = "tickets flood the neighbour's namespace";
@@ -194,6 +217,16 @@ const KINDS: &[Kind] = &[
         plans: |known| each_write(known, &Fault::TornAnswer),
     },
     Kind {
+        name: "the answer to a write never comes",
+        few: 2,
+        plans: |known| silent_writes(known, &Fault::HeldAnswer),
+    },
+    Kind {
+        name: "a write is stuck on its way",
+        few: 2,
+        plans: |known| silent_writes(known, &Fault::HeldRequest),
+    },
+    Kind {
         name: "a write is answered 409",
         few: 2,
         plans: |known| each_write(known, &refused(409)),
@@ -207,6 +240,11 @@ const KINDS: &[Kind] = &[
         name: "every call is refused for 5 s: 429, 500, 503, 504",
         few: 2,
         plans: |_| refused_for_a_while(),
+    },
+    Kind {
+        name: "every write is answered 409 for 5 s",
+        few: 1,
+        plans: |_| conflicts_for_a_while(),
     },
     Kind {
         name: "a watch is cut, torn or told 410",
@@ -270,11 +308,29 @@ fn each_write(known: &Lessons, fault: &Fault) -> Vec<Plan> {
     plans.collect()
 }
 
-/// While a write is on its way, one of the lease too: early in the story, in its middle, late; and on either side of a
-/// receiver's answer.
+/// Each write of a life that nobody answers, renewals of the lease, and the write that records an acknowledgement before
+/// the second step: the call stays open, and silent.
+fn silent_writes(known: &Lessons, fault: &Fault) -> Vec<Plan> {
+    let broken = |(aim, nth)| Disturbance::Broken(aim, nth, fault.clone());
+    let lives = known.unanswered.writes.iter().cloned().chain(renewals());
+    let lives = lives.map(|write| unanswered(broken(write)));
+    let acknowledged = Aim::at(Verb::Patch, "tickets/status").saying("\"Acknowledged\"");
+    let answered = Plan {
+        story: Story::Answered,
+        disturbance: broken((acknowledged, 1)),
+    };
+    lives.chain([answered]).collect()
+}
+
+/// Of the lease: early in the story, in its middle, late.
+fn renewals() -> impl Iterator<Item = (Aim, usize)> {
+    let nth = [5, 8, 11].into_iter();
+    nth.map(|nth| (Aim::at(Verb::Update, "leases"), nth))
+}
+
+/// While a write is on its way, one of the lease too, and on either side of a receiver's answer.
 fn stands_still(known: &Lessons) -> Vec<Plan> {
-    let lease = [5, 8, 11].map(|nth| (Aim::at(Verb::Update, "leases"), nth));
-    let writes = known.unanswered.writes.iter().cloned().chain(lease);
+    let writes = known.unanswered.writes.iter().cloned().chain(renewals());
     let at_writes = writes.map(|(aim, nth)| Disturbance::StandStill(aim, nth));
     let moments = [Moment::Before, Moment::After].into_iter();
     let at_sends = moments.flat_map(|moment| {
@@ -293,9 +349,19 @@ fn refused(status: u16) -> Fault {
 }
 
 fn refused_for_a_while() -> Vec<Plan> {
-    let outage = |status| Disturbance::Outage(refused(status), SECOND * 5);
+    let outage = |status| Disturbance::Outage(Aim::all(), refused(status), SECOND * 5);
     let statuses = [429, 500, 503, 504].into_iter();
     statuses.map(|status| unanswered(outage(status))).collect()
+}
+
+/// Both stories: a step that is armed meanwhile, and an acknowledgement that can be read and not be recorded.
+fn conflicts_for_a_while() -> Vec<Plan> {
+    let stories = [Story::Unanswered, Story::Answered].into_iter();
+    let plans = stories.map(|story| Plan {
+        story,
+        disturbance: Disturbance::Outage(Aim::writes(), refused(409), SECOND * 5),
+    });
+    plans.collect()
 }
 
 /// An hour either way, before the start and after the first page. Without libfaketime nothing is shown, and said so.

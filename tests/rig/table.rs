@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::point::{Outcome, Plan};
 
 const MEANING: &str = "\
-missed: the moment to strike never came. late: later than a run without faults, the time nobody could page and what a \
-busy machine adds. most: the longest that a page was late, without the time nobody could page.";
+missed: the moment to strike never came. late: later than a run without faults, the time nobody could page (or arm \
+it, where it was not) and what a busy machine adds. most: the longest that a page was late, without the time nobody could page.";
 
 /// All rows.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub struct Row {
     pub late: usize,
     /// The longest that a page was late.
     pub lateness: Duration,
-    /// The longest until a watch that went silent was followed by a new one.
+    /// The longest until the operator gave up what had fallen silent.
     pub longest: Duration,
     /// A figure that belongs to it; empty where there is none.
     pub note: String,
@@ -67,7 +67,7 @@ impl Row {
         }
         if row.longest > Duration::ZERO {
             let seconds = row.longest.as_secs_f32();
-            row.note = format!("noticed within {seconds:.1} s");
+            row.note = format!("silence noticed within {seconds:.1} s");
         }
         if row.points == 0 {
             "not shown here".clone_into(&mut row.note);

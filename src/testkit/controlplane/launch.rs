@@ -1,12 +1,12 @@
 //! Starts etcd and kube-apiserver (and the controller manager when asked), waits until they serve, and holds them.
 //! Ports come from below the range of outgoing connections; one that is taken meanwhile costs a retry, not a test.
 
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config};
@@ -185,6 +185,15 @@ impl Launched {
         Ok(())
     }
 
+    /// Puts a copy of one folder of the run in the place of another.
+    pub(super) fn copy_store(&self, from: &str, to: &str) -> Result<(), ControlPlaneError> {
+        let (from, to) = (self.folder.path().join(from), self.folder.path().join(to));
+        if to.exists() {
+            fs::remove_dir_all(&to).map_err(ControlPlaneError::io("removing a store"))?;
+        }
+        copy_folder(&from, &to).map_err(ControlPlaneError::io("copying a store"))
+    }
+
     pub(super) fn pause_apiserver(&self) -> Result<(), ControlPlaneError> {
         self.signal_apiserver(Signal::SIGSTOP)
     }
@@ -253,6 +262,20 @@ fn free_port() -> Result<u16, ControlPlaneError> {
         }
     }
     Err(ControlPlaneError::NoFreePort { tries: 200 })
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    Ok(())
 }
 
 /// etcd serves on a socket in the run's folder: no port to race for, and nobody else's etcd to mistake for ours.

@@ -7,8 +7,8 @@ use super::call::{Call, Verb};
 /// Which calls are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aim {
-    /// Calls of this verb; `None` = of any.
-    pub verb: Option<Verb>,
+    /// Calls of these verbs; none = of any.
+    pub verbs: Vec<Verb>,
     /// Calls on this resource, with its subresource; empty = on any.
     pub resource: String,
     /// Calls whose body holds this text; empty = whatever it holds.
@@ -19,9 +19,17 @@ impl Aim {
     /// Calls of a verb on a resource.
     pub fn at(verb: Verb, resource: &str) -> Self {
         Self {
-            verb: Some(verb),
+            verbs: vec![verb],
             resource: resource.to_owned(),
             text: String::new(),
+        }
+    }
+
+    /// Calls that change something, whatever.
+    pub fn writes() -> Self {
+        Self {
+            verbs: vec![Verb::Create, Verb::Update, Verb::Patch, Verb::Delete],
+            ..Self::all()
         }
     }
 
@@ -35,14 +43,14 @@ impl Aim {
     /// Every call.
     pub fn all() -> Self {
         Self {
-            verb: None,
+            verbs: Vec::new(),
             resource: String::new(),
             text: String::new(),
         }
     }
 
     pub(super) fn fits(&self, call: &Call, body: &[u8]) -> bool {
-        self.verb.is_none_or(|verb| verb == call.verb)
+        (self.verbs.is_empty() || self.verbs.contains(&call.verb))
             && (self.resource.is_empty() || self.resource == call.resource)
             && (self.text.is_empty() || String::from_utf8_lossy(body).contains(&self.text))
     }
@@ -86,9 +94,9 @@ pub enum Fault {
     },
     /// It takes effect; the answer ends in the middle of its JSON.
     TornAnswer,
-    /// It is never passed on and never answered: the moment before a commit, to be killed in.
+    /// It is never passed on and never answered, and its connection stays open: the moment before a commit.
     HeldRequest,
-    /// It takes effect and is never answered: the moment after a commit, to be killed in.
+    /// It takes effect and is never answered, and its connection stays open: the moment after a commit.
     HeldAnswer,
 }
 

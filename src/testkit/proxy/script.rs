@@ -23,6 +23,8 @@ pub struct Seen {
     pub time: Timestamp,
     /// The HTTP status of the answer, whether or not it was passed back; `None` while there is none.
     pub answer: Option<u16>,
+    /// When it was over: answered, or broken off by either side; `None` while somebody waits.
+    pub over: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,8 @@ struct Rule {
     which: Which,
     fault: Fault,
     fitting: usize,
-    hits: usize,
+    /// The calls that it broke, by their places among those seen.
+    broke: Vec<usize>,
     lifted: bool,
 }
 
@@ -50,7 +53,7 @@ impl Script {
             which,
             fault,
             fitting: 0,
-            hits: 0,
+            broke: Vec::new(),
             lifted: false,
         });
         Laid(rules.len() - 1)
@@ -62,28 +65,33 @@ impl Script {
         }
     }
 
-    pub(super) fn hits(&self, laid: Laid) -> usize {
-        self.rules.lock().get(laid.0).map_or(0, |rule| rule.hits)
+    pub(super) fn broken(&self, laid: Laid) -> Vec<Seen> {
+        let rules = self.rules.lock();
+        let broke = rules.get(laid.0).map_or(&[][..], |rule| &rule.broke);
+        let calls = self.calls.lock();
+        let broken = broke.iter().filter_map(|place| calls.get(*place));
+        broken.cloned().collect()
     }
 
     /// Notes a call: its place among those seen, and the fault that breaks it.
     pub(super) fn arrive(&self, call: &Call, body: &[u8]) -> (usize, Option<Fault>) {
         let mut fault = None;
         let mut rules = self.rules.lock();
+        let mut calls = self.calls.lock();
         for rule in rules.iter_mut().filter(|rule| !rule.lifted) {
             if rule.aim.fits(call, body) {
                 rule.fitting += 1;
                 if fault.is_none() && rule.which.means(rule.fitting) {
-                    rule.hits += 1;
+                    rule.broke.push(calls.len());
                     fault = Some(rule.fault.clone());
                 }
             }
         }
-        let mut calls = self.calls.lock();
         calls.push(Seen {
             call: call.clone(),
             time: Timestamp::now(),
             answer: None,
+            over: None,
         });
         (calls.len() - 1, fault)
     }
@@ -91,6 +99,12 @@ impl Script {
     pub(super) fn answered(&self, seen: usize, status: StatusCode) {
         if let Some(seen) = self.calls.lock().get_mut(seen) {
             seen.answer = Some(status.as_u16());
+        }
+    }
+
+    pub(super) fn over(&self, seen: usize) {
+        if let Some(seen) = self.calls.lock().get_mut(seen) {
+            seen.over = Some(Timestamp::now());
         }
     }
 

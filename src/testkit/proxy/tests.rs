@@ -257,6 +257,31 @@ async fn a_held_request_has_not_arrived_and_a_held_answer_has() {
             answer = behind.patch() => panic!("{fault:?} was answered: {answer:?}"),
             () = held => {}
         }
+        // Whoever asked waits no more.
+        let over = async || behind.proxy.broken(laid).pop()?.over;
+        eventually("it is over", LIMIT, over).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn all_writes_can_be_meant_and_nothing_else() {
+    let behind = behind().await;
+    let refused = Fault::Refused {
+        status: 409,
+        retry_after: None,
+    };
+    behind.proxy.lay(Aim::writes(), Which::Every, refused);
+    let url = format!("{}{TICKETS}", behind.proxy.url());
+    let client = reqwest::Client::new();
+    for (method, wanted) in [
+        (Method::GET, 200),
+        (Method::POST, 409),
+        (Method::PUT, 409),
+        (Method::PATCH, 409),
+        (Method::DELETE, 409),
+    ] {
+        let answer = client.request(method.clone(), &url).send().await.unwrap();
+        assert_eq!(answer.status(), wanted, "{method}");
     }
 }
 
