@@ -13,6 +13,8 @@ mod coming_back;
 mod conditions;
 #[path = "decisions/crashes.rs"]
 mod crashes;
+#[path = "decisions/deliveries.rs"]
+mod deliveries;
 #[path = "decisions/edge/mod.rs"]
 mod edge;
 #[path = "decisions/followup.rs"]

@@ -97,10 +97,31 @@ fn after_a_downtime_over_several_changes_only_the_present_member_hears_of_it() {
     model.now = at("15:30");
     model.run_until(at("15:31"));
     assert_eq!(notices(&model), ["15:30 HandOver bob"]);
+    let mut records = model.status().deliveries.into_iter();
+    let told = records.find(|known| known.kind.as_deref() == Some("HandOver"));
+    let began = format!("first>bob@{}", at("15:00"));
+    assert_eq!(told.unwrap().cause, Some(began), "when the duty began");
     let mut same = self::model();
     acknowledge(&mut same, "10:05");
     same.run_until(at("10:10"));
     same.now = at("13:30");
     same.run_until(at("13:31"));
     assert_eq!(notices(&same), Vec::<String>::new(), "alice has it already");
+}
+
+#[test]
+fn whoever_the_next_step_has_just_called_needs_no_hand_over() {
+    let text = POLICY.replace(
+        "after: 10h, notify: [{rota: second}]",
+        "after: 1h, notify: [{rota: first}]",
+    );
+    let mut model = with_policy(&text);
+    model.run_until(at("11:30"));
+    assert_eq!(
+        pages(&model),
+        ["10:00 on-call round 1", "11:00 manager round 1"]
+    );
+    assert_eq!(model.received[1].to, "bob");
+    assert_eq!(notices(&model), Vec::<String>::new());
+    assert_eq!(model.status().duties.len(), 1, "one rota, called twice");
 }

@@ -359,3 +359,13 @@ fn a_page_says_which_step_follows_also_where_an_earlier_one_waits() {
     assert!(what.ends_with("step \"on-call\", round 2"), "{what}");
     assert_eq!(time, at("11:00"));
 }
+
+#[test]
+fn a_step_whose_page_is_under_way_is_not_shown_as_waiting_for_its_hours() {
+    let mut model = with_policy(EXAMPLE);
+    let late = SignedDuration::from_millis(500);
+    model.answer = Box::new(move |_| Answer::AnswersAfter(late));
+    // The response target is missed in the same moment, which is a write of its own.
+    model.run_until(at("10:15"));
+    assert_eq!(steps(&model), [step("on-call", StepResult::Fired, "10:00")]);
+}

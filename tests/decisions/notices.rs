@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::world::{EXAMPLE, acknowledge, at, close, example, notices, resolve, with_policy};
 use firebell::api::{
-    Audience, ClosureReason, Condition, ConditionStatus, Reporter, Resolution, Severity, Update,
-    Validation, ValidationResult,
+    Acknowledgement, Audience, ClosureReason, Condition, ConditionStatus, Reporter, Resolution,
+    Severity, Update, Validation, ValidationResult,
 };
 use firebell::domain::selection::PolicyIndex;
 use firebell::domain::telling::delivery::{DeliveryId, Target};
@@ -383,4 +383,22 @@ fn a_service_with_incidents_of_its_own_hears_of_the_closing_of_an_unresolved_tic
     close(&mut model, "10:20", ClosureReason::OutOfScope);
     model.run_until(at("12:00"));
     assert_eq!(to_pagerduty(&model), ["10:20 Closed"]);
+}
+
+#[test]
+fn whoever_was_paged_in_any_round_since_the_chain_started_hears_of_the_acknowledgement() {
+    let mut model = example();
+    model.edit_at(at("11:06"), "acknowledgement", |spec| {
+        spec.acknowledgement = Some(Acknowledgement {
+            by: "bob".into(),
+            ..Acknowledgement::default()
+        });
+    });
+    model.run_until(at("11:07"));
+    let mut told = notices(&model);
+    told.sort();
+    assert_eq!(
+        told,
+        ["11:06 AcknowledgedBy alice", "11:06 AcknowledgedBy carol"]
+    );
 }

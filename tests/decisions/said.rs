@@ -1,5 +1,6 @@
 //! What messages carry of people's own words: who did it, and what they said of it (api.md section 6).
 
+use crate::hours::late_manager;
 use crate::notices::told_everything;
 use crate::world::{EXAMPLE, at, standing, with_policy};
 use firebell::api::{
@@ -7,7 +8,7 @@ use firebell::api::{
     Severity, Time, Triage, Validation, ValidationResult,
 };
 use firebell::domain::telling::delivery::{MessageData, Said};
-use firebell::testkit::model::Model;
+use firebell::testkit::model::{Answer, Model};
 
 /// The newest message of a kind to a recipient.
 fn newest<'m>(model: &'m Model, kind: &str, to: &str) -> &'m MessageData {
@@ -175,4 +176,87 @@ fn the_status_numbers_the_repeats_of_a_page_and_not_its_first() {
         let newest = of_step.find(|known| known.step.as_deref() == Some("on-call"));
         assert_eq!(newest.unwrap().repeat, wanted, "{clock}");
     }
+}
+
+/// What each page says of itself and of what comes next: its time, whether it names a repeat, what, and when.
+fn next_of(model: &Model) -> Vec<String> {
+    let pages = model.received.iter().filter(|got| got.kind == "Page");
+    let told = pages.map(|got| {
+        let data = &got.delivery.message.data;
+        let repeat = data.why.split(", ").find(|part| part.starts_with("repeat"));
+        let next = data.next.as_ref().unwrap();
+        let what = next.what.rsplit(": ").next().unwrap();
+        let clock = |time: jiff::Timestamp| time.strftime("%H:%M").to_string();
+        let until = next.time.map(clock).unwrap();
+        format!(
+            "{}{}: {what} {until}",
+            clock(got.time),
+            repeat.map_or_else(String::new, |repeat| format!(" {repeat}"))
+        )
+    });
+    told.collect()
+}
+
+#[test]
+fn a_page_says_which_repeat_it_is_and_what_the_chain_does_next() {
+    let mut model = with_policy(EXAMPLE);
+    model.run_until(at("11:06"));
+    assert_eq!(
+        next_of(&model),
+        [
+            "10:00: repeat 1 of step \"on-call\", round 1 10:05",
+            "10:05 repeat 1.: repeat 2 of step \"on-call\", round 1 10:10",
+            "10:10 repeat 2.: step \"manager\", round 1 10:15",
+            "10:15: step \"director\", round 1 10:45",
+            "10:45: step \"on-call\", round 2 11:05",
+            "11:05: repeat 1 of step \"on-call\", round 2 11:10",
+        ]
+    );
+}
+
+#[test]
+fn what_comes_next_counts_from_the_nominal_time_of_a_step_that_waited_for_its_hours() {
+    let text = late_manager().replace(
+        "- {name: director, after: 15m,",
+        "- {name: director, after: 40m,",
+    );
+    let mut model = with_policy(&text);
+    model.run_until(at("10:41"));
+    let told = next_of(&model);
+    assert_eq!(
+        told.last().unwrap(),
+        "10:40: step \"director\", round 1 10:55"
+    );
+}
+
+#[test]
+fn a_page_on_request_or_sent_again_leaves_what_comes_next_as_it_is() {
+    let text = EXAMPLE.replace("level: High,", "level: High, initialDelay: 5m,");
+    let mut model = with_policy(&text);
+    model.edit_at(at("10:02"), "escalation", |spec| {
+        spec.escalation = Some(EscalationRequest {
+            page_again: Some("t1".into()),
+            by: "dora".into(),
+            ..EscalationRequest::default()
+        });
+    });
+    model.run_until(at("10:03"));
+    assert_eq!(
+        next_of(&model),
+        ["10:02: step \"on-call\", round 1 10:05"],
+        "on request"
+    );
+
+    let mut model = with_policy(EXAMPLE);
+    let slow = jiff::SignedDuration::from_mins(4);
+    model.answer = Box::new(move |_| Answer::TakesAfter(slow));
+    model.run_until(at("10:01"));
+    model.down_until(at("10:02"));
+    model.answer = Box::new(|_| Answer::Takes);
+    model.run_until(at("10:03"));
+    assert_eq!(
+        next_of(&model),
+        ["10:02: repeat 1 of step \"on-call\", round 1 10:05"],
+        "after a restart"
+    );
 }

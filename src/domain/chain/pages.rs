@@ -187,7 +187,7 @@ fn delivery(draft: &Draft<'_>, next: &Upcoming, id: &DeliveryId, target: &Target
         repeat: *repeat,
         cause: None,
     };
-    let message = message::page(draft, id, target, page, next.due);
+    let message = message::page(draft, id, target, page);
     deliveries::make(
         draft,
         deliveries::Parts {

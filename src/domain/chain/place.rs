@@ -2,7 +2,7 @@
 //!
 //! Rules: `api.md` section 3.1 ("After a change of row ..."), section 5 "Severity lowered", "Policy edited", "Signal".
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::escalation::{disarm, open_round, stand_still};
 use super::steps::{self, Row, handled, repeated};
@@ -36,10 +36,8 @@ pub fn keep(draft: &mut Draft<'_>, at: Timestamp) {
         .remaining()
         .next()
         .map(|(_, nominal)| nominal);
-    if let (Some(next), Some(from)) = (next, escalation.nominal_time)
-        && next < at
-    {
-        let behind = at.duration_since(next);
+    if let (Some(next), Some(from)) = (next, escalation.nominal_time) {
+        let behind = at.duration_since(next).max(SignedDuration::ZERO);
         escalation.nominal_time = from.0.checked_add(behind).ok().map(Time);
     }
 }
@@ -106,13 +104,20 @@ pub fn go_on(draft: &mut Draft<'_>, at: Timestamp) {
             *escalation = probe.clone();
         }
         stepped |= repeat == 0;
-        pass(&mut probe, &row, &next);
+        let (time, result) = (next.due, StepResult::Skipped);
+        pass(&mut probe, &row, &next, time, result);
     }
     escalation.not_before_time = Some(Time(at));
 }
 
-/// A page that gives way to a newer one.
-fn pass(escalation: &mut Escalation, row: &Row<'_>, next: &Upcoming) {
+/// The chain moves past a page of its timetable; its step is recorded with that time and result.
+pub fn pass(
+    escalation: &mut Escalation,
+    row: &Row<'_>,
+    next: &Upcoming,
+    time: Timestamp,
+    result: StepResult,
+) {
     let What::Page {
         index,
         step,
@@ -131,6 +136,6 @@ fn pass(escalation: &mut Escalation, row: &Row<'_>, next: &Upcoming) {
     if *repeat > 0 {
         repeated(escalation, step, *repeat);
     } else {
-        handled(escalation, step, *nominal, *nominal, StepResult::Skipped);
+        handled(escalation, step, *nominal, time, result);
     }
 }

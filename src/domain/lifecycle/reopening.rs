@@ -44,17 +44,6 @@ impl Reopening {
             Self::ResolutionTakenBack | Self::ClosureTakenBack | Self::NoDuplicate => false,
         }
     }
-
-    /// Whether a source that reported the end must report it anew: people say that it is not solved.
-    fn voids_signal(self) -> bool {
-        match self {
-            Self::SignalFires => false,
-            Self::ResolutionTakenBack
-            | Self::Rejected
-            | Self::ClosureTakenBack
-            | Self::NoDuplicate => true,
-        }
-    }
 }
 
 /// Reopens a ticket at `at`. One that was resolved before it was called a duplicate is resolved again.
@@ -65,7 +54,8 @@ pub fn reopen(draft: &mut Draft<'_>, why: Reopening, at: Timestamp, actor: Optio
     if !still_resolved {
         targets::resume(draft, at);
         draft.status.resolve_time = None;
-        if why.voids_signal() && signal::reported_end(draft) {
+        // People say that it is not solved: the source must report the end anew.
+        if signal::reported_end(draft) {
             facts::void(&mut draft.status, Block::Signal);
         }
     }

@@ -427,7 +427,7 @@ fn message_of(
                 repeat: record.repeat.unwrap_or(0),
                 cause: record.cause.as_deref(),
             };
-            message::page(draft, id, target, page, record.time.0)
+            message::page(draft, id, target, page)
         }
         (None, kind) => {
             let of = NoticeOf {
@@ -436,6 +436,36 @@ fn message_of(
                 round: record.round,
             };
             message::notice(draft, id, target, of)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Ticket, TicketSpec};
+    use crate::domain::observed::{Observed, Settings};
+
+    #[test]
+    fn what_is_armed_may_have_left_only_where_it_was_due_before_this_process_looked() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let seen = Observed {
+            ticket: std::sync::Arc::new(Ticket::new("a", TicketSpec::default())),
+            policies: std::sync::Arc::default(),
+            outbox: std::collections::BTreeMap::new(),
+            others: crate::domain::observed::Others::default(),
+            first_seen: at(10),
+            remembered: None,
+        };
+        let settings = Settings::default();
+        let draft = Draft::new(&seen, &settings, at(20));
+        for (due, may) in [(9, true), (10, false), (11, false)] {
+            let record = DeliveryRecord {
+                state: DeliveryState::Armed,
+                time: Time(at(due)),
+                ..DeliveryRecord::default()
+            };
+            assert_eq!(reached(&draft, &record), may, "{due}");
         }
     }
 }

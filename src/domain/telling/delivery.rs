@@ -418,6 +418,7 @@ mod tests {
             assert_eq!(Target::parse(&target.to_string()), Some(target));
         }
         assert_eq!(Target::parse("pager/alice"), None);
+        assert_eq!(Target::parse("alice"), None);
     }
 
     #[test]

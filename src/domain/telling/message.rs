@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use super::deliveries::{CAUGHT_UP, requested};
 use super::delivery::{
     DeliveryId, Message, MessageData, MessageNext, MessageRecipient, MessageTicket, Said, Target,
 };
 use crate::api::{Escalation, StartReason, StepResult};
-use crate::domain::chain::escalation;
-use crate::domain::chain::steps::{self, Row};
-use crate::domain::chain::timetable::What;
+use crate::domain::chain::steps::Row;
+use crate::domain::chain::timetable::{Upcoming, What};
+use crate::domain::chain::{escalation, place};
 use crate::domain::draft::Draft;
 use crate::domain::recurrence;
 
@@ -31,13 +29,7 @@ pub struct PageOf<'p> {
 }
 
 /// The message of a page.
-pub fn page(
-    draft: &Draft<'_>,
-    id: &DeliveryId,
-    target: &Target,
-    page: PageOf<'_>,
-    due: Timestamp,
-) -> Message {
+pub fn page(draft: &Draft<'_>, id: &DeliveryId, target: &Target, page: PageOf<'_>) -> Message {
     let why = why(draft, page);
     let expectation = draft
         .policy
@@ -65,7 +57,7 @@ pub fn page(
             name: target.name().to_owned(),
         },
         why,
-        next: next(draft, page, due),
+        next: next(draft, page),
         links: links(runbook.flatten()),
         said,
     };
@@ -181,21 +173,26 @@ fn ticket(draft: &Draft<'_>) -> MessageTicket {
 }
 
 /// What the chain does after this page, if nothing changes.
-fn next(draft: &Draft<'_>, page: PageOf<'_>, due: Timestamp) -> Option<MessageNext> {
+fn next(draft: &Draft<'_>, page: PageOf<'_>) -> Option<MessageNext> {
     let policy = draft.policy.as_deref()?;
     let row = draft.row(policy);
     let now = draft.status.escalation.as_ref()?;
-    let done = advanced(now, &row, page, due);
+    let done = advanced(now, &row, page);
     let chain = row.chain(&done);
     let upcoming = chain.upcoming()?;
     let what = match upcoming.what {
         What::Page {
             step,
+            repeat: 0,
+            round,
+            ..
+        } => format!("step \"{step}\", round {round}"),
+        What::Page {
+            step,
             repeat,
             round,
             ..
-        } if repeat > 0 => format!("repeat {repeat} of step \"{step}\", round {round}"),
-        What::Page { step, round, .. } => format!("step \"{step}\", round {round}"),
+        } => format!("repeat {repeat} of step \"{step}\", round {round}"),
         What::Exhaust => "the chain is exhausted".to_owned(),
     };
     Some(MessageNext {
@@ -204,35 +201,30 @@ fn next(draft: &Draft<'_>, page: PageOf<'_>, due: Timestamp) -> Option<MessageNe
     })
 }
 
-/// The escalation as it stands once this page has left.
-fn advanced(now: &Escalation, row: &Row<'_>, page: PageOf<'_>, due: Timestamp) -> Escalation {
-    let planned = match row.chain(now).upcoming().map(|next| next.what) {
-        Some(What::Page {
+/// The escalation as it stands once this page has left: one of the timetable moves the chain, one that a person asked
+/// for, that was missed or that is sent again does not.
+fn advanced(now: &Escalation, row: &Row<'_>, page: PageOf<'_>) -> Escalation {
+    let mut done = now.clone();
+    let upcoming = row.chain(now).upcoming();
+    if let Some(next) = upcoming.filter(|next| is(page, next)) {
+        place::pass(&mut done, row, &next, next.due, StepResult::Fired);
+    }
+    escalation::disarm(&mut done);
+    done
+}
+
+/// Whether a page is what the timetable has next.
+fn is(page: PageOf<'_>, next: &Upcoming) -> bool {
+    match &next.what {
+        What::Page {
             round,
             step,
-            nominal,
-            new_round,
+            repeat,
             ..
-        }) if round == page.round && step == page.step => Some((nominal, new_round)),
-        Some(What::Page { .. } | What::Exhaust) | None => None,
-    };
-    let (nominal, new_round) = planned.unwrap_or((due, None));
-    let mut done = now.clone();
-    done.next_step = None;
-    done.next_time = None;
-    if done.round < page.round {
-        escalation::open_round(&mut done, new_round.unwrap_or(due));
-    }
-    if page.repeat > 0 {
-        steps::repeated(&mut done, page.step, page.repeat);
-        return done;
-    }
-    let mut known = done.steps.iter();
-    if !known.any(|known| known.name == page.step && !steps::waits(known.result)) {
-        if let Some(plan) = row.policy.step(page.step) {
-            steps::pass_before(&mut done, row, plan.index);
+        } => {
+            page.cause.is_none()
+                && (*round, step.as_str(), *repeat) == (page.round, page.step, page.repeat)
         }
-        steps::handled(&mut done, page.step, nominal, due, StepResult::Fired);
+        What::Exhaust => false,
     }
-    done
 }

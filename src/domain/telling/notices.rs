@@ -37,7 +37,7 @@ impl Cause {
         let acted_on = blocks
             .iter()
             .filter_map(|block| status.handled.get(block.key()))
-            .find(|handled| handled.time.0 == at && !handled.void);
+            .find(|handled| handled.time.0 == at);
         match acted_on {
             Some(handled) => Self::block(&handled.hash, at),
             None => Self::due(subject, at),

@@ -186,10 +186,8 @@ fn overdue(draft: &mut Draft<'_>, due: Timestamp) {
     let message = format!(
         "No status update was given by {due}. Write `spec.update` with what is known; that sets the next due time."
     );
-    let known = conditions::message(&draft.status.conditions, UPDATE_OVERDUE);
-    if known == Some(message.as_str())
-        && conditions::holds(&draft.status.conditions, UPDATE_OVERDUE)
-    {
+    // The condition speaks of this due time only while it stands for it.
+    if conditions::message(&draft.status.conditions, UPDATE_OVERDUE) == Some(message.as_str()) {
         return;
     }
     draft.condition(UPDATE_OVERDUE, true, "NoUpdate", &message);

@@ -2,8 +2,9 @@
 
 use super::{condition, escalation, is_true, says, told};
 use crate::hours::late_manager;
+use crate::notices::told_everything;
 use crate::world::{EXAMPLE, acknowledge, at, example, hold, pages, with_policy};
-use firebell::api::{EscalationState, HoldReason, SignalState};
+use firebell::api::{Audience, EscalationState, HoldReason, SignalState, Update};
 use firebell::domain::telling::delivery::FailureCause;
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
@@ -123,15 +124,24 @@ fn a_slow_receiver_holds_nothing_up_and_its_late_refusal_still_pulls_the_next_st
     dead(&mut model, "alice", SignedDuration::from_mins(1));
     model.run_until(at("10:02"));
     assert_eq!(pages(&model), ["10:01 manager round 1"]);
+    model.answer = Box::new(|_| Answer::Takes);
+    model.run_until(at("10:10"));
+    assert_eq!(pages(&model).len(), 1, "another is called, so it is over");
 }
 
 #[test]
 fn a_page_that_fails_after_the_acknowledgement_calls_nobody_else() {
-    let mut model = example();
-    dead(&mut model, "alice", SignedDuration::from_mins(1));
-    acknowledge(&mut model, "10:00:30");
-    model.run_until(at("10:10"));
-    assert_eq!(pages(&model), Vec::<String>::new());
+    for answer in [
+        Answer::Dead(SignedDuration::from_mins(1)),
+        Answer::FailsAfter(SignedDuration::from_mins(1), FailureCause::Refused),
+    ] {
+        let mut model = example();
+        model.answer = Box::new(move |_| answer);
+        acknowledge(&mut model, "10:00:30");
+        model.run_until(at("10:10"));
+        let escalated = told(&model, "Escalated");
+        assert_eq!(escalated, 1, "{answer:?}: {:?}", escalation(&model));
+    }
 }
 
 #[test]
@@ -287,4 +297,42 @@ fn a_step_that_a_failure_pulled_forward_is_not_called_outside_its_hours_after_th
     model.run_until(at("11:00"));
     // The repeat of 10:15 fails at 10:18 and calls whoever may be called then.
     assert_eq!(pages(&model), ["10:18 director round 1"]);
+}
+
+#[test]
+fn a_failure_of_an_earlier_step_pulls_nothing_forward_once_a_later_one_was_called() {
+    let text = EXAMPLE.replace(", repeat: {every: 5m, times: 2}", "");
+    let mut model = with_policy(&text);
+    let span = SignedDuration::from_mins(20);
+    fails_after(&mut model, "alice", span, FailureCause::Refused);
+    model.run_until(at("10:44"));
+    assert_eq!(pages(&model), ["10:15 manager round 1"]);
+}
+
+#[test]
+fn a_notice_that_fails_before_the_first_step_pulls_nothing_forward() {
+    let text = told_everything().replace("level: High,", "level: High, initialDelay: 5m,");
+    let mut model = with_policy(&text);
+    refuses(&mut model, "room");
+    model.edit_at(at("10:02"), "update", |spec| {
+        spec.update = Some(Update {
+            message: "looking".into(),
+            audience: Audience::Internal,
+            by: "bob".into(),
+        });
+    });
+    model.run_until(at("10:06"));
+    assert!(told(&model, "DeliveryFailed") > 0);
+    assert_eq!(pages(&model), ["10:05 on-call round 1"]);
+}
+
+#[test]
+fn a_renewal_that_a_hold_comes_before_leaves_after_the_hold() {
+    let mut model = one_round("notify: [{contact: carol}]");
+    dead(&mut model, "carol", SignedDuration::from_secs(30));
+    vendor(&mut model, "10:46", "vendor", "10:55");
+    model.run_until(at("10:46"));
+    model.answer = Box::new(|_| Answer::Takes);
+    model.run_until(at("11:00"));
+    assert_eq!(of(&model, "carol").count(), 1);
 }

@@ -1,8 +1,8 @@
 //! api.md section 5, row "Policy edited, deleted, invalid".
 
 use super::{condition, escalation, is_true, told};
-use crate::world::{EXAMPLE, at, example, pages, with_policy};
-use firebell::api::{EscalationState, PinRule, PolicyRef};
+use crate::world::{EXAMPLE, at, example, notices, pages, resolve, with_policy};
+use firebell::api::{EscalationState, PinRule, PolicyRef, Reporter, Severity};
 use firebell::domain::policy::ValidPolicy;
 use firebell::domain::selection::{LivePolicy, PolicyIndex};
 use firebell::testkit::model::{Model, NAMESPACE};
@@ -325,4 +325,39 @@ fn a_step_that_another_policy_would_have_had_before_counts_from_the_change() {
     crate::world::acknowledge(&mut model, "10:02");
     model.run_until(at("10:23"));
     assert_eq!(pages(&model).last().unwrap(), "10:22 director round 1");
+}
+
+#[test]
+fn where_policy_and_severity_change_together_nothing_is_due_before_both_are_seen() {
+    let mut model = example();
+    model.ticket.spec.severity = Some(Severity::Critical);
+    add_policy(
+        &mut model,
+        "silver",
+        &EXAMPLE.replace("after: 15m", "after: 1m"),
+    );
+    model.run_until(at("10:04"));
+    model.edit_at(at("10:06"), "severity", |spec| {
+        spec.severity = Some(Severity::High);
+    });
+    refer(&mut model, "10:06", "silver");
+    model.down_until(at("10:12"));
+    model.run_until(at("10:13"));
+    assert_eq!(pages(&model).last().unwrap(), "10:12 manager round 1");
+    assert_eq!(told(&model, "CaughtUp"), 0);
+}
+
+#[test]
+fn a_resolved_ticket_that_gets_a_policy_with_validation_asks_the_reporter() {
+    let text = EXAMPLE.replace("level: High,", "level: High, validation: {required: true},");
+    let mut model = example();
+    model.ticket.spec.reporter = Some(Reporter {
+        contact: Some("carol".into()),
+        ..Reporter::default()
+    });
+    resolve(&mut model, "10:07");
+    add_policy(&mut model, "silver", &text);
+    refer(&mut model, "10:12", "silver");
+    model.run_until(at("10:20"));
+    assert_eq!(notices(&model), ["10:12 ValidationRequested reporter"]);
 }

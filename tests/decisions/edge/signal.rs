@@ -399,3 +399,13 @@ fn when_it_fires_again_the_newest_step_leaves_though_an_earlier_one_would_have_r
         ["10:22 manager round 1", "10:45 director round 1"]
     );
 }
+
+#[test]
+fn of_several_steps_due_in_the_wait_the_newest_leaves_alone() {
+    let text = waiting("30m").replace("times: 2}", "times: 8}");
+    let mut model = firing(&text.replace("after: 30m", "after: 5m"));
+    says(&mut model, "10:12", Resolved);
+    says(&mut model, "10:28", Firing);
+    model.run_until(at("10:40"));
+    assert_eq!(pages(&model)[3..], ["10:28 director round 1"]);
+}

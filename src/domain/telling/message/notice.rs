@@ -6,7 +6,7 @@ use super::NoticeOf;
 use crate::api::{Hold, Resolution, SummaryPart, TimelineEntry};
 use crate::domain::draft::Draft;
 use crate::domain::telling::delivery::{MessageNext, ResolutionSummary, Said, UpdateText};
-use crate::domain::{advice, conditions, lifecycle::opening, waiting};
+use crate::domain::{advice, lifecycle::opening, waiting};
 
 /// What happened, and why it is told.
 pub fn why(draft: &Draft<'_>, of: NoticeOf<'_>) -> String {
@@ -100,11 +100,7 @@ fn newest<'d>(draft: &'d Draft<'_>, kind: &str) -> Option<&'d TimelineEntry> {
 }
 
 fn acknowledged(draft: &Draft<'_>) -> String {
-    let condition = conditions::message(&draft.status.conditions, "Acknowledged");
-    match condition {
-        Some(message) if draft.standing.acknowledged => format!("{message}."),
-        Some(_) | None => sentence(draft, "Acknowledged", || "Acknowledged".to_owned()),
-    }
+    sentence(draft, "Acknowledged", || "Acknowledged".to_owned())
 }
 
 fn held(draft: &Draft<'_>) -> String {
