@@ -13,6 +13,8 @@ const BUTTON: usize = 75;
 const URL: usize = 3000;
 const BUTTONS: usize = 25;
 const BLOCKS: usize = 50;
+/// Longest line of a bundle, before anything is escaped.
+const LINE: usize = 300;
 /// Slack cuts longer notification texts itself, in the middle of an entity perhaps.
 const FALLBACK: usize = 300;
 
@@ -61,21 +63,28 @@ fn one(words: &Words, blocks: &mut Vec<Value>) {
     }
 }
 
-/// As many lines to a section as fit, each line whole.
+/// As many lines to a section as fit, each line whole; how many fit into no section is said in the last.
 fn bundle(all: &[Words], blocks: &mut Vec<Value>) {
-    let mut text = String::new();
+    let mut sections: Vec<Vec<String>> = Vec::new();
+    let mut room = 0;
     for line in Say::lines(all) {
-        let line = cut(&line, HEADER * 2);
-        // An escaped character is five long at most.
-        if 5 * (text.chars().count() + line.chars().count() + 1) > TEXT && !text.is_empty() {
-            blocks.push(section(&std::mem::take(&mut text)));
+        let line = cut(&line, LINE);
+        // Its line break, and what the mark of a cut would take.
+        let long = escaped(&line, TEXT).chars().count() + 2;
+        if let Some(section) = sections.last_mut().filter(|_| long <= room) {
+            section.push(line);
+        } else {
+            sections.push(vec![line]);
+            room = TEXT;
         }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&line);
+        room -= long;
     }
-    blocks.push(section(&text));
+    let shown = BLOCKS - blocks.len();
+    if sections.len() > shown {
+        let left_out: usize = sections.drain(shown - 1..).map(|lines| lines.len()).sum();
+        sections.push(vec![format!("and {left_out} more")]);
+    }
+    blocks.extend(sections.iter().map(|lines| section(&lines.join("\n"))));
 }
 
 fn labelled(text: &Labelled) -> String {
@@ -130,7 +139,11 @@ fn escaped(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{BUTTON, CONTEXT, FALLBACK, HEADER, TEXT, escaped};
+    use serde_json::Value;
+
+    use super::{BLOCKS, BUTTON, CONTEXT, FALLBACK, HEADER, TEXT, blocks, escaped};
+    use crate::api::Severity;
+    use crate::connectors::render::{Say, Words};
 
     fn unescaped(text: &str) -> String {
         let text = text.replace("&lt;", "<").replace("&gt;", ">");
@@ -156,5 +169,44 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The lines of a bundle of a hundred messages with this title.
+    fn lines(title: &str) -> Vec<String> {
+        let words = Words {
+            severity: Severity::High,
+            kind: "Page".into(),
+            title: title.into(),
+            why: None,
+            facts: Vec::new(),
+            texts: Vec::new(),
+            next: None,
+            links: Vec::new(),
+        };
+        let Value::Array(blocks) = blocks(&Say::Bundle(vec![words; 100])) else {
+            panic!("a list")
+        };
+        assert!(blocks.len() <= BLOCKS);
+        let texts = blocks[1..]
+            .iter()
+            .map(|block| block["text"]["text"].as_str().unwrap());
+        let lines = texts.flat_map(str::lines).map(str::to_owned);
+        lines.collect()
+    }
+
+    #[test]
+    fn each_message_of_a_bundle_has_its_line_and_what_has_none_is_counted() {
+        for title in ["x".repeat(200), "&".repeat(100), String::new()] {
+            let lines = lines(&title);
+            assert_eq!(lines.len(), 100);
+            assert!(
+                lines.iter().all(|line| line.ends_with(": Page")),
+                "{lines:?}"
+            );
+        }
+        let lines = lines(&"&".repeat(400));
+        let (last, shown) = lines.split_last().unwrap();
+        assert!(shown.len() < 99);
+        assert_eq!(*last, format!("and {} more", 100 - shown.len()));
     }
 }
