@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, pin_mut};
+use futures::{Stream, StreamExt, pin_mut, stream};
 use kube::Api;
 use kube::api::ObjectMeta;
 use kube::core::{DeserializeGuard, Resource};
@@ -56,10 +56,7 @@ pub struct Selection {
     pub labels: Option<String>,
 }
 
-/// Follows a kind for ever. `listed` turns true once everything was seen once.
-///
-/// A watch that could not be started begins anew with a list: the API server was away, and may be back with an older
-/// store. One that asks for a version of the future would be told nothing, not even that.
+/// Follows a kind for ever, as [`events`] shows it. `listed` turns true once everything was seen once.
 pub async fn follow<K, S>(
     api: Api<DeserializeGuard<K>>,
     selection: Selection,
@@ -76,30 +73,51 @@ pub async fn follow<K, S>(
         timeout: Some(S::WATCH_SECONDS),
         ..watcher::Config::default()
     };
-    let mut anew = Again::default();
+    let events = events(api, config);
+    pin_mut!(events);
     let mut fresh = HashSet::new();
-    loop {
-        let stream = watch(api.clone(), config.clone()).backoff(Again::default());
-        pin_mut!(stream);
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => {
-                    sink.alive();
-                    if hear(event, &sink, &mut fresh) {
-                        listed.send_replace(true);
-                    }
-                }
-                Err(error) => {
-                    metrics.watch_failed(S::KIND);
-                    tracing::warn!(kind = ?S::KIND, %error, "a watch failed; it starts again by itself");
-                    if was_away(&error) {
-                        break;
-                    }
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                sink.alive();
+                if hear(event, &sink, &mut fresh) {
+                    listed.send_replace(true);
                 }
             }
+            Err(error) => {
+                metrics.watch_failed(S::KIND);
+                tracing::warn!(kind = ?S::KIND, %error, "a watch failed; it starts again by itself");
+            }
         }
-        tokio::time::sleep(anew.rest(Instant::now())).await;
     }
+}
+
+/// What a watch shows, for ever; after an error it rests for some seconds at most.
+///
+/// A watch that could not be started begins anew with a list: the API server was away, and may be back with an older
+/// store. One that asks for a version of the future would be told nothing, not even that.
+pub fn events<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    K::DynamicType: Clone + Default,
+{
+    let open = move || watch(api.clone(), config.clone()).backoff(Again::default());
+    let first = Box::pin(open());
+    stream::unfold(
+        (first, Again::default(), open, false),
+        |(mut seen, mut rests, open, away)| async move {
+            if away {
+                tokio::time::sleep(rests.rest(Instant::now())).await;
+                seen = Box::pin(open());
+            }
+            let event = seen.next().await?;
+            let away = event.as_ref().is_err_and(was_away);
+            Some((event, (seen, rests, open, away)))
+        },
+    )
 }
 
 /// Whether the API server may be back with another store: it did not answer when a watch was to be started, and not
@@ -194,9 +212,73 @@ fn named(key: &Key) -> ObjectMeta {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::time::{Duration, Instant};
 
-    use super::{Again, QUIET, REST_MOST};
+    use futures::StreamExt;
+    use futures::channel::mpsc;
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+    use kube::runtime::watcher;
+    use kube::{Api, Client};
+    use parking_lot::Mutex;
+
+    use super::{Again, QUIET, REST_MOST, events};
+
+    /// The first three requests (`list` or `watch`) to an API server that answers the first watch with `status`.
+    async fn asked_after(status: u16) -> Vec<&'static str> {
+        let (asks, asked) = mpsc::unbounded();
+        let answers = Mutex::new(VecDeque::from([200, status]));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let watches = request
+                .uri()
+                .query()
+                .is_some_and(|query| query.contains("watch=true"));
+            let kind = if watches { "watch" } else { "list" };
+            asks.unbounded_send(kind).unwrap();
+            let status = answers.lock().pop_front();
+            async move {
+                let Some(status) = status else {
+                    return std::future::pending().await;
+                };
+                let body = if status == 200 {
+                    r#"{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}"#.to_owned()
+                } else {
+                    format!(
+                        r#"{{"kind":"Status","status":"Failure","message":"no","reason":"no","code":{status}}}"#
+                    )
+                };
+                Response::builder()
+                    .status(status)
+                    .body(Body::from(body.into_bytes()))
+            }
+        });
+        let api: Api<ConfigMap> = Api::namespaced(Client::new(service, "team"), "team");
+        let seen = events(api, watcher::Config::default()).for_each(|_event| async {});
+        let three = asked.take(3).collect();
+        let three = tokio::time::timeout(Duration::from_secs(30), three);
+        tokio::select! {
+            () = seen => panic!("it goes on for ever"),
+            three = three => three.expect("asked three times within 30 s"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_the_api_server_could_not_start_begins_anew_with_a_list() {
+        for status in [403, 500, 503, 504] {
+            assert_eq!(
+                asked_after(status).await,
+                ["list", "watch", "list"],
+                "{status}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_was_refused_since_there_is_too_much_to_do_lists_nothing() {
+        assert_eq!(asked_after(429).await, ["list", "watch", "watch"]);
+    }
 
     #[test]
     fn after_an_outage_of_hours_a_watch_is_back_within_seconds() {

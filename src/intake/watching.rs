@@ -21,7 +21,7 @@ use super::settings::{KEY, Settings, SettingsError};
 use crate::api::Ticket;
 use crate::clock::Now;
 use crate::controller::freshness::WATCH_SECONDS;
-use crate::controller::streams::{Selection, follow};
+use crate::controller::streams::{Selection, events, follow};
 use crate::domain::next::Transition;
 use crate::domain::telling::delivery::hex32;
 use crate::metrics::Metrics;
@@ -148,7 +148,7 @@ pub async fn follow_settings(
         timeout: Some(WATCH_SECONDS),
         ..watcher::Config::default()
     };
-    let stream = watcher(api, config).default_backoff().applied_objects();
+    let stream = events(api, config).applied_objects();
     pin_mut!(stream);
     let mut newest = None;
     while let Some(event) = stream.next().await {

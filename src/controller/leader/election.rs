@@ -8,8 +8,7 @@ use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, watcher::Config};
+use kube::runtime::watcher::{self, Config, Event};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use crate::clock::{Now, OperatorClock};
 use crate::controller::events::{Events, reference};
 use crate::controller::freshness::WATCH_SECONDS;
 use crate::controller::key::version;
+use crate::controller::streams::events;
 use crate::domain::next::Transition;
 use crate::metrics::Metrics;
 use crate::serve::Health;
@@ -118,7 +118,7 @@ impl Election {
             timeout: Some(WATCH_SECONDS),
             ..Config::default()
         };
-        let mut seen = pin!(watcher(self.api.clone(), config).default_backoff());
+        let mut seen = pin!(events(self.api.clone(), config));
         let mut begin = Some(begin);
         loop {
             if self.resign.asked.is_cancelled() {
