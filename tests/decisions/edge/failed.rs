@@ -122,7 +122,7 @@ fn where_one_target_of_the_step_was_reached_the_next_step_keeps_its_time() {
 fn a_slow_receiver_holds_nothing_up_and_its_late_refusal_still_pulls_the_next_step() {
     let mut model = example();
     dead(&mut model, "alice", SignedDuration::from_mins(1));
-    model.run_until(at("10:02"));
+    model.run_until(at("10:01:30"));
     assert_eq!(pages(&model), ["10:01 manager round 1"]);
     model.answer = Box::new(|_| Answer::Takes);
     model.run_until(at("10:10"));
