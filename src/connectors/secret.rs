@@ -20,13 +20,13 @@ use tokio::time::Instant;
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long what was read is given out before the API server is asked again.
-const MAX_AGE: Duration = Duration::from_secs(2);
+const MAX_AGE: Duration = Duration::from_secs(3);
 
 /// What is read ahead is asked for anew unless it was answered within that time: so it is still given out when the page
-/// is due a second later.
+/// is due two seconds later.
 const AHEAD_AGE: Duration = Duration::from_millis(500);
 
-/// How long a failure, or what stands in for it, is given out before the API server is asked again.
+/// How long a failure is given out before the API server is asked again, where nothing can stand in.
 const MAX_FAILURE_AGE: Duration = Duration::from_millis(500);
 
 /// How long what was read last may stand in while the API server does not answer. It was read at the last send or by
@@ -120,7 +120,7 @@ pub trait SecretSource: Send + Sync {
     /// Reads one Secret by name.
     async fn get(&self, namespace: &str, name: &str) -> Result<Arc<SecretValues>, SecretError>;
 
-    /// Sees to it that [`get`](Self::get) has its answer at hand in a second's time. What cannot be read is told then.
+    /// Sees to it that [`get`](Self::get) has its answer at hand in two seconds' time. What cannot be read is told then.
     async fn read_ahead(&self, namespace: &str, name: &str) {
         let _told_when_needed = self.get(namespace, name).await;
     }
@@ -164,7 +164,7 @@ impl SecretSource for ClusterSecrets {
     }
 }
 
-/// Secrets as they are known: asked for again after 2 s (failures 0.5 s), one request in flight per Secret. While the
+/// Secrets as they are known: asked for again after 3 s (failures 0.5 s), one request in flight per Secret. While the
 /// API server does not answer, what was read last stands in, for 24 h at most; never after it said that there is no
 /// such Secret, or for 10 s that the operator may not read it. Whoever reads ahead holds up nobody.
 pub struct KnownSecrets<S> {
@@ -246,7 +246,7 @@ impl Known {
                 (MAX_AGE, Ok(values), false)
             }
             Err(error) if waits => match self.stand_in() {
-                Some(values) => (MAX_FAILURE_AGE, Ok(values), true),
+                Some(values) => (MAX_AGE, Ok(values), true),
                 None => (MAX_FAILURE_AGE, Err(error), false),
             },
             Err(error) => {

@@ -30,9 +30,10 @@ use crate::metrics::{Kind, Metrics};
 use crate::outbox::Outbox;
 
 /// How long before a deadline what leaves then is got ready: what it needs of the API server is read, and not waited for
-/// when it is due. Secrets that were read stay good for longer than this.
-const AHEAD: SignedDuration = SignedDuration::from_secs(1);
-/// How long a page waits for a live GET when its watch has gone silent.
+/// when it is due. Secrets that were read stay good for longer than this, and a live GET that gets no answer is given up
+/// within it.
+const AHEAD: SignedDuration = SignedDuration::from_secs(2);
+/// How long a live GET may take when a watch has gone silent.
 pub const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What looks at tickets.
@@ -65,9 +66,7 @@ impl Look for TicketDesk {
     const KIND: Kind = Kind::Ticket;
 
     async fn look(self: Arc<Self>, key: Key, mut place: Place) -> Turn {
-        if !self.watches.fresh(&key.namespace, Instant::now()) {
-            place.leave_for(self.check_live(&key)).await;
-        }
+        self.mind_silence(&key, &mut place).await;
         let seen = self.observe_surely(&key, &mut place).await;
         let Some(seen) = seen else {
             self.unanswered.forget(&key);
@@ -104,7 +103,7 @@ impl TicketDesk {
         if !self.leadership.took_over_lately() || !sends() {
             return Some(seen);
         }
-        place.leave_for(self.check_live(key)).await;
+        place.leave_for(self.check_live(key, Instant::now())).await;
         observe(&self.view, &self.outbox, key)
     }
 
@@ -114,12 +113,17 @@ impl TicketDesk {
         if early > self.clock.now() {
             return early;
         }
+        self.get_ready(key, due);
+        due
+    }
+
+    /// Reads ahead what leaves at a moment.
+    fn get_ready(&self, key: &Key, due: Timestamp) {
         if let Some(seen) = observe(&self.view, &self.outbox, key)
             && let Next::Deliver(deliveries) = decide(&seen, &self.settings, due)
         {
             self.outbox.prepare(deliveries);
         }
-        due
     }
 
     async fn report(&self, key: &Key, error: &CallError) -> Turn {
@@ -150,11 +154,31 @@ impl TicketDesk {
         }
     }
 
-    /// Checks by a live GET what a watch that has gone silent may have missed. An API server that does not answer
-    /// holds up no page for longer than a moment: what is armed leaves (delivery.md section 1).
-    async fn check_live(&self, key: &Key) {
+    /// Where the watch will have been silent for too long when the next page is due, the API server is asked as soon as
+    /// that page is got ready: it must not wait when it is due.
+    async fn mind_silence(&self, key: &Key, place: &mut Place) {
+        let now = Instant::now();
+        let fresh = |by| self.watches.fresh(&key.namespace, by);
+        if fresh(now + AHEAD.unsigned_abs()) {
+            return;
+        }
+        let left = |due: Timestamp| due.duration_since(self.clock.now());
+        let due = self.armed(key).filter(|due| left(*due) <= AHEAD);
+        let by = now + due.map_or(SignedDuration::ZERO, left).unsigned_abs();
+        if fresh(by) {
+            return;
+        }
+        if let Some(due) = due {
+            self.get_ready(key, due);
+        }
+        place.leave_for(self.check_live(key, by)).await;
+    }
+
+    /// Checks by a live GET what a watch that has gone silent may have missed, unless by then it is known that the API
+    /// server does not answer: that holds up no page, what is armed leaves (delivery.md section 1).
+    async fn check_live(&self, key: &Key, by: Instant) {
         let _permit = self.writer.gate.pass(self.clock.now()).await;
-        if self.watches.outage(Instant::now()) {
+        if self.watches.outage(by) {
             return;
         }
         let asked = tokio::time::timeout(CHECK_LIMIT, self.read_live(key)).await;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use firebell::api::{DeliveryState, Ticket};
 use firebell::controller::backoff;
 use firebell::controller::error::Class;
-use firebell::controller::ticket::CHECK_LIMIT;
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
 use firebell::testkit::proxy::{Aim, Fault, Seen, Which};
@@ -46,7 +45,7 @@ pub async fn servers_killed(name: &str, down: Duration, tickets: usize) -> Row {
         points: 1,
         ..Row::default()
     };
-    settle(&cast, &due, Duration::ZERO, &mut row).await;
+    settle(&cast, &due, &mut row).await;
     let inside = inside(&due, died, served);
     let most = row.lateness.as_secs_f32();
     let away = served.duration_since(died).as_secs();
@@ -64,8 +63,6 @@ const APART: Duration = Duration::from_millis(2500);
 /// From a ticket's creation to its second step: all are armed when the first is due.
 const AFTER: SignedDuration = SignedDuration::from_secs(70);
 
-/// How long a page waits for its Secret before what was last read of it stands in.
-const SECRET_WAITS: Duration = Duration::from_secs(1);
 /// Writes of a ticket beside those that its rests allow: its page falls due and has a result, and both end a rest.
 const BESIDE: usize = 3;
 
@@ -117,7 +114,7 @@ async fn broken_by(aim: &Aim, fault: &Fault) -> Minute {
     cast.proxy.lift(laid);
     let ended = Timestamp::now();
     let mut row = Row::default();
-    settle(&cast, &due, asks_in_vain(fault), &mut row).await;
+    settle(&cast, &due, &mut row).await;
     let calls = cast.proxy.calls();
     let meanwhile = |seen: &&Seen| (began..ended).contains(&seen.time);
     let writes = most_writes(calls.iter().filter(meanwhile));
@@ -133,19 +130,6 @@ async fn broken_by(aim: &Aim, fault: &Fault) -> Minute {
         row,
         due: inside(&due, began, ended),
         writes,
-    }
-}
-
-/// How long a page waits for an API server that says nothing: for a live GET, and for its Secret.
-fn asks_in_vain(fault: &Fault) -> Duration {
-    match fault {
-        Fault::HeldRequest | Fault::HeldAnswer => CHECK_LIMIT + SECRET_WAITS,
-        Fault::Refused { .. }
-        | Fault::Spared
-        | Fault::LostRequest
-        | Fault::LostAnswer
-        | Fault::Late(_)
-        | Fault::TornAnswer => Duration::ZERO,
     }
 }
 
@@ -189,14 +173,8 @@ fn inside(due: &BTreeMap<String, Timestamp>, from: Timestamp, to: Timestamp) -> 
     due.values().filter(|due| (from..to).contains(due)).count()
 }
 
-/// After the outage: everything is recorded, the operator comes to rest, and each page came once, on time, or later by
-/// what it `asks` the API server in vain.
-pub async fn settle(
-    cast: &Cast<'_>,
-    due: &BTreeMap<String, Timestamp>,
-    asks: Duration,
-    row: &mut Row,
-) {
+/// After the outage: everything is recorded, the operator comes to rest, and each page came once, on time.
+pub async fn settle(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mut Row) {
     if !recorded(cast, due.len(), "contact/bob").await {
         row.broken
             .push("(4) not every page was recorded after the outage".to_owned());
@@ -205,7 +183,7 @@ pub async fn settle(
         row.broken
             .push("(5) the operator did not come to rest".to_owned());
     }
-    judge(cast, due, BUSY + asks, row);
+    judge(cast, due, BUSY, row);
 }
 
 /// Creates tickets, `apart` from each other, and waits until the second step of each is armed, `after` the first: when
