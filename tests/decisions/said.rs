@@ -164,6 +164,12 @@ fn a_notice_says_why_in_the_words_that_the_ticket_itself_shows() {
         why.starts_with("Held: hold \"vendor\" (AwaitingVendor) by bob"),
         "{why}"
     );
+    model.run_until(at("10:21"));
+    let why = &newest(&model, "Held", "room").why;
+    assert!(
+        why.starts_with("Released: hold \"vendor\" is over"),
+        "{why}"
+    );
 }
 
 #[test]

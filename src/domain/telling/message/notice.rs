@@ -107,16 +107,8 @@ fn held(draft: &Draft<'_>) -> String {
     if let Some(held) = &draft.held {
         return format!("Held: {}. Nobody is paged meanwhile.", held.words);
     }
-    match hold_change(draft) {
-        Some(entry) => sentence(draft, &entry.kind, String::new),
-        None => "The holds of the ticket changed.".to_owned(),
-    }
-}
-
-/// The newest entry of the story that tells of a hold set or lifted.
-fn hold_change<'d>(draft: &'d Draft<'_>) -> Option<&'d TimelineEntry> {
-    let mut timeline = draft.status.timeline.iter().rev();
-    timeline.find(|entry| ["Held", "Released"].contains(&entry.kind.as_str()))
+    let changed = || "The holds of the ticket changed".to_owned();
+    sentence(draft, "Released", changed)
 }
 
 /// The newest hold that holds the ticket; `None` where a suspension or maintenance does alone.
