@@ -371,10 +371,6 @@ impl Model {
 
     fn hand_over(&mut self, delivery: Delivery) {
         let now = self.now;
-        let flying = Progress::InFlight {
-            since: now,
-            attempts: 1,
-        };
         let delivered = |time| Progress::Delivered {
             since: now,
             time,
@@ -397,34 +393,35 @@ impl Model {
             }
             Answer::Refuses => failed(now, FailureCause::Refused),
             Answer::TakesAfter(span) => {
-                self.fly(&delivery, now + span, delivered(now + span), false);
-                flying
+                self.fly(&delivery, now + span, delivered(now + span), false)
             }
             Answer::AnswersAfter(span) => {
                 self.receive(&delivery, now);
-                self.fly(&delivery, now + span, delivered(now + span), true);
-                flying
+                self.fly(&delivery, now + span, delivered(now + span), true)
             }
             Answer::FailsAfter(span, cause) => {
-                self.fly(&delivery, now + span, failed(now + span, cause), true);
-                flying
+                self.fly(&delivery, now + span, failed(now + span, cause), true)
             }
             Answer::Dead(span) => {
                 let failed = failed(now + span, FailureCause::BudgetEnded);
-                self.fly(&delivery, now + span, failed, false);
-                flying
+                self.fly(&delivery, now + span, failed, false)
             }
         };
         self.outbox.insert(delivery.id, progress);
     }
 
-    fn fly(&mut self, delivery: &Delivery, time: Timestamp, end: Progress, out: bool) {
+    /// Lets a delivery end like that at `time`; until then it is in flight.
+    fn fly(&mut self, delivery: &Delivery, time: Timestamp, end: Progress, out: bool) -> Progress {
         self.due.push(Flight {
             time,
             delivery: delivery.clone(),
             end,
             out,
         });
+        Progress::InFlight {
+            since: self.now,
+            attempts: 1,
+        }
     }
 }
 
