@@ -35,7 +35,7 @@ pub trait Sink<K>: Send + Sync + 'static {
     const WATCH_SECONDS: u32 = WATCH_SECONDS;
     /// The namespace of the stream; `None` = the whole cluster.
     fn namespace(&self) -> Option<&str>;
-    /// The watch lives.
+    /// The watch lives: it showed a change. (That it was started, the client notes.)
     fn alive(&self) {}
     /// A version of an object came.
     fn take(&self, object: K, origin: Origin);
@@ -79,7 +79,10 @@ pub async fn follow<K, S>(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                sink.alive();
+                // A list is none of a watch: where only lists are answered, the watch is silent still.
+                if matches!(event, Event::Apply(_) | Event::Delete(_)) {
+                    sink.alive();
+                }
                 if hear(event, &sink, &mut fresh) {
                     listed.send_replace(true);
                 }
@@ -213,23 +216,38 @@ fn named(key: &Key) -> ObjectMeta {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     use futures::StreamExt;
     use futures::channel::mpsc;
     use http::{Request, Response};
+    use k8s_openapi::NamespaceResourceScope;
     use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
     use kube::client::Body;
+    use kube::core::Resource;
     use kube::runtime::watcher;
     use kube::{Api, Client};
     use parking_lot::Mutex;
+    use tokio::sync::watch as signal;
 
-    use super::{Again, QUIET, REST_MOST, events};
+    use super::{Again, QUIET, REST_MOST, Selection, Sink, events, follow};
+    use crate::controller::key::Key;
+    use crate::controller::versions::Origin;
+    use crate::metrics::{Kind, Metrics};
 
-    /// The first three requests (`list` or `watch`) to an API server that answers the first watch with `status`.
-    async fn asked_after(status: u16) -> Vec<&'static str> {
+    /// An API server that gives these answers and then none, and the requests (`list` or `watch`) that it gets.
+    fn cluster<K>(
+        answers: impl IntoIterator<Item = u16>,
+    ) -> (Api<K>, mpsc::UnboundedReceiver<&'static str>)
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
         let (asks, asked) = mpsc::unbounded();
-        let answers = Mutex::new(VecDeque::from([200, status]));
+        let answers: Mutex<VecDeque<u16>> = Mutex::new(answers.into_iter().collect());
         let service = tower::service_fn(move |request: Request<Body>| {
             let watches = request
                 .uri()
@@ -254,7 +272,13 @@ mod tests {
                     .body(Body::from(body.into_bytes()))
             }
         });
-        let api: Api<ConfigMap> = Api::namespaced(Client::new(service, "team"), "team");
+        let api = Api::namespaced(Client::new(service, "team"), "team");
+        (api, asked)
+    }
+
+    /// The first three requests to an API server that answers the first watch with `status`.
+    async fn asked_after(status: u16) -> Vec<&'static str> {
+        let (api, asked) = cluster::<ConfigMap>([200, status]);
         let seen = events(api, watcher::Config::default()).for_each(|_event| async {});
         let three = asked.take(3).collect();
         let three = tokio::time::timeout(Duration::from_secs(30), three);
@@ -278,6 +302,47 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_was_refused_since_there_is_too_much_to_do_lists_nothing() {
         assert_eq!(asked_after(429).await, ["list", "watch", "watch"]);
+    }
+
+    /// Counts signs of life.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Sink<ConfigMap> for Counting {
+        const KIND: Kind = Kind::ConfigMap;
+
+        fn namespace(&self) -> Option<&str> {
+            Some("team")
+        }
+
+        fn alive(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn take(&self, _object: ConfigMap, _origin: Origin) {}
+
+        fn undecodable(&self, _metadata: &ObjectMeta, _error: &str) {}
+
+        fn lose(&self, _metadata: &ObjectMeta, _last: Option<ConfigMap>) {}
+
+        fn held(&self) -> Vec<Key> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_never_starts_shows_no_life_by_the_lists_between() {
+        let (api, asked) = cluster([200, 503, 200, 503, 200, 503]);
+        let alive: Arc<AtomicUsize> = Arc::default();
+        let (told, listed) = signal::channel(false);
+        let (sink, all) = (Counting(Arc::clone(&alive)), Selection::default());
+        let seen = follow(api, all, sink, Metrics::default(), told);
+        let asked = tokio::time::timeout(Duration::from_mins(1), asked.take(7).count());
+        tokio::select! {
+            () = seen => panic!("it goes on for ever"),
+            asked = asked => assert_eq!(asked, Ok(7)),
+        }
+        assert!(*listed.borrow());
+        assert_eq!(alive.load(Ordering::SeqCst), 0);
     }
 
     #[test]
