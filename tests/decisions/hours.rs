@@ -1,7 +1,7 @@
 //! Steps that wait for their opening hours, and what goes on meanwhile: api.md section 3.1, a test per sentence.
 
-use super::world::{EXAMPLE, acknowledge, at, hold, pages, policy, ticket, with_policy};
-use firebell::api::{EscalationRequest, HoldReason, Severity, StepResult};
+use super::world::{EXAMPLE, acknowledge, ask, at, hold, pages, policy, ticket, with_policy};
+use firebell::api::{HoldReason, Severity, StepResult};
 use firebell::domain::policy::ValidPolicy;
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
@@ -39,19 +39,6 @@ fn steps(model: &Model) -> Vec<(String, StepResult, String)> {
 
 fn step(name: &str, result: StepResult, clock: &str) -> (String, StepResult, String) {
     (name.to_owned(), result, clock.to_owned())
-}
-
-fn ask(model: &mut Model, clock: &str, step: &str) {
-    let request = EscalationRequest {
-        at_least: Some(step.to_owned()),
-        page_again: None,
-        by: "bob".into(),
-        note: None,
-        token: None,
-    };
-    model.edit_at(at(clock), "escalation", move |spec| {
-        spec.escalation = Some(request.clone());
-    });
 }
 
 #[test]

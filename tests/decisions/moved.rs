@@ -2,11 +2,10 @@
 //! 3.1 and 5).
 
 use super::world::{
-    EXAMPLE, acknowledge, at, example, notices, pages, policy, ticket, with_policy,
+    EXAMPLE, acknowledge, ask, at, example, notices, pages, policy, ticket, with_policy,
 };
 use firebell::api::{
-    Acknowledgement, Assignment, Escalation, EscalationRequest, EscalationState, Severity,
-    StartReason, StepResult,
+    Acknowledgement, Assignment, Escalation, EscalationState, Severity, StartReason, StepResult,
 };
 use firebell::domain::decide::decide;
 use firebell::domain::next::Next;
@@ -282,19 +281,6 @@ fn a_page_of_an_acknowledged_ticket_is_written_with_its_result() {
     model.run_until(at("10:45"));
     assert_eq!(pages(&model).last().unwrap(), "10:45 director round 1");
     assert_eq!(model.writes, writes, "its result is awaited");
-}
-
-fn ask(model: &mut Model, clock: &str, step: &str) {
-    let request = EscalationRequest {
-        at_least: Some(step.to_owned()),
-        page_again: None,
-        by: "bob".into(),
-        note: None,
-        token: None,
-    };
-    model.edit_at(at(clock), "escalation", move |spec| {
-        spec.escalation = Some(request.clone());
-    });
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The example of api.md 3.1 and the words the tests share.
 
 use firebell::api::{
-    Acknowledgement, Closure, ClosureReason, ConditionStatus, EscalationPolicySpec, Hold,
-    HoldReason, Resolution, Severity, TicketSpec, Time,
+    Acknowledgement, Closure, ClosureReason, ConditionStatus, EscalationPolicySpec,
+    EscalationRequest, Hold, HoldReason, Resolution, Severity, TicketSpec, Time,
 };
 use firebell::testkit::model::Model;
 use jiff::Timestamp;
@@ -144,4 +144,18 @@ pub fn notices(model: &Model) -> Vec<String> {
     notices
         .map(|got| format!("{} {} {}", got.time.strftime("%H:%M"), got.kind, got.to))
         .collect()
+}
+
+/// Somebody asks for a step or a later one.
+pub fn ask(model: &mut Model, clock: &str, step: &str) {
+    let request = EscalationRequest {
+        at_least: Some(step.to_owned()),
+        page_again: None,
+        by: "bob".into(),
+        note: None,
+        token: None,
+    };
+    model.edit_at(at(clock), "escalation", move |spec| {
+        spec.escalation = Some(request.clone());
+    });
 }
