@@ -23,6 +23,14 @@ fn chain(model: &Model) -> Escalation {
     model.status().escalation.unwrap()
 }
 
+/// The steps on record and what became of each.
+fn results(chain: &Escalation) -> Vec<(&str, StepResult)> {
+    let steps = chain.steps.iter();
+    steps
+        .map(|step| (step.name.as_str(), step.result))
+        .collect()
+}
+
 fn told<'m>(model: &'m Model, reason: &str) -> Vec<&'m str> {
     let told = model.told.iter().filter(|told| told.reason == reason);
     told.map(|told| told.note.as_str()).collect()
@@ -82,13 +90,9 @@ fn a_step_of_the_old_row_whose_time_was_over_keeps_the_chains_place() {
     judge(&mut model, "10:20", Severity::Low);
     model.run_until(at("10:26"));
     assert_eq!(pages(&model).last().unwrap(), "10:25 director round 1");
-    let steps = chain(&model).steps;
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|step| (step.name.as_str(), step.result))
-        .collect();
+    let chain = chain(&model);
     assert_eq!(
-        steps,
+        results(&chain),
         [
             ("on-call", StepResult::Fired),
             ("manager", StepResult::Skipped),
@@ -289,13 +293,9 @@ fn a_step_that_waits_for_its_hours_and_is_asked_for_fires_in_its_place_and_leave
     let mut model = with_policy(&super::hours::late_manager());
     ask(&mut model, "10:35", "manager");
     model.run_until(at("10:36"));
-    let steps = chain(&model).steps;
-    let steps: Vec<_> = steps
-        .iter()
-        .map(|step| (step.name.as_str(), step.result))
-        .collect();
+    let chain = chain(&model);
     assert_eq!(
-        steps,
+        results(&chain),
         [
             ("on-call", StepResult::Fired),
             ("manager", StepResult::Fired),
