@@ -93,6 +93,22 @@ impl CallError {
         }
     }
 
+    /// Whether an object was not made since one of its name is there. Other refusals are answered 409 too, such as one
+    /// about a quota that others write at the same time.
+    pub fn already_exists(&self) -> bool {
+        match self {
+            Self::Refused { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => status.is_already_exists(),
+                _ => false,
+            },
+            Self::Gone { .. }
+            | Self::Late { .. }
+            | Self::Taken { .. }
+            | Self::Restless { .. }
+            | Self::Encoding { .. } => false,
+        }
+    }
+
     /// What to do next.
     pub fn class(&self) -> Class {
         match self {
@@ -140,6 +156,13 @@ mod tests {
     fn refused(code: u16) -> CallError {
         let status = Status::failure("no", "No").with_code(code);
         CallError::of("patch tickets/status", kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn only_a_refusal_that_says_so_tells_that_the_object_is_there() {
+        let there = Status::failure("no", "AlreadyExists").with_code(409);
+        assert!(CallError::of("create rcas", kube::Error::Api(there.boxed())).already_exists());
+        assert!(!refused(409).already_exists(), "of a quota");
     }
 
     #[test]

@@ -124,11 +124,15 @@ async fn write_one(client: &Client, event: Event, metrics: &Metrics) {
         match call("create events", api.create(&PostParams::default(), &event)).await {
             Ok(_) => return,
             // The try before was carried out although its answer was lost.
-            Err(error) if error.status() == Some(409) => return,
-            Err(error) if error.class() == Class::Transient && attempt + 1 < TRIES => {
-                tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
-            }
-            Err(error) => return dropped(&event, &error, metrics),
+            Err(error) if error.already_exists() => return,
+            Err(error) => match error.class() {
+                Class::Transient | Class::Conflict if attempt + 1 < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
+                }
+                Class::Transient | Class::Conflict | Class::Terminal => {
+                    return dropped(&event, &error, metrics);
+                }
+            },
         }
     }
 }

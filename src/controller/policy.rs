@@ -166,10 +166,10 @@ impl PolicyDesk {
         let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &key.namespace);
         let stored = match call(CREATE, api.create(&PostParams::default(), &wanted)).await {
             Ok(stored) => stored,
-            Err(error) if error.status() == Some(409) => {
+            Err(error) if error.already_exists() => {
                 let stored = match call("get controllerrevisions", api.get(&name)).await {
                     Ok(stored) => stored,
-                    // Not there: the refusal was about something else, such as a quota that others write too.
+                    // Deleted meanwhile: made by the next look.
                     Err(CallError::Gone { .. }) => return Err(error),
                     Err(unread) => return Err(unread),
                 };

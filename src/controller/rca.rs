@@ -179,9 +179,7 @@ impl RcaDesk {
                 tracing::info!(rca = %key, ticket = %ticket, due = rca.spec.due_time.map(|due| due.to_string()), "an RCA was made");
                 made
             }
-            Err(error) if error.status() == Some(409) => {
-                call("get rcas", api.get(&key.name)).await?
-            }
+            Err(error) if error.already_exists() => call("get rcas", api.get(&key.name)).await?,
             Err(error) => return Err(error),
         };
         self.view.take_rca(made, Origin::Live);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use firebell::api::{DeliveryState, Phase, StepResult, Ticket, TicketStatus};
+use firebell::api::{
+    DeliveryState, EscalationPolicyStatus, Phase, Rca, StepResult, Ticket, TicketStatus,
+};
 use firebell::testkit::audit::AuditEvent;
 use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
@@ -11,6 +13,7 @@ use firebell::testkit::operator::{Operator, Options, built_binary};
 use firebell::testkit::proxy::{Aim, Fault, Proxy, Seen, Verb, Which};
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
+use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 
@@ -217,6 +220,43 @@ async fn an_armed_page_leaves_on_time_though_another_write_of_its_ticket_hangs()
     stage.until_phase("checkout", Phase::Assigned).await;
     let sent: Vec<usize> = ids(&stage).into_values().collect();
     assert!(sent.iter().all(|count| *count == 1), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_409_that_is_not_about_the_name_loses_no_event_and_no_rca() {
+    let (stage, proxy) = behind_a_proxy("refused", "10m").await;
+    let mut policy = stage.short_policy("10m", 1);
+    policy["rca"] = json!({"severities": ["High"], "gatesClosure": false});
+    stage.apply_policy("gold", policy).await;
+    let latest = |status: &EscalationPolicyStatus| status.generation == Some(2);
+    stage.until_policy("gold", "it has rules", latest).await;
+    let quota = |resource| {
+        let refused = Fault::Refused {
+            status: 409,
+            retry_after: None,
+        };
+        proxy.lay(Aim::at(Verb::Create, resource), Which::Nth(1), refused)
+    };
+    let laid = ["events", "rcas"].map(quota);
+    stage.create_ticket("checkout").await;
+    stage.page("/alice", 1).await;
+    let resolved = json!({"resolution": {"by": "alice", "cause": "c", "fix": "f"}});
+    stage.fact("checkout", resolved).await;
+    let rcas: Api<Rca> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let made = async || {
+        let made = rcas.list(&ListParams::default()).await.ok()?;
+        (made.items.len() == 1).then_some(())
+    };
+    eventually("the RCA is made", LIMIT, made).await.unwrap();
+    stage
+        .until_told("checkout", |told| {
+            let expected = ["Opened", "Escalated", "Resolved"];
+            expected
+                .iter()
+                .all(|reason| told.iter().any(|known| known == reason))
+        })
+        .await;
+    assert_eq!(laid.map(|laid| proxy.hits(laid)), [1, 1]);
 }
 
 #[tokio::test]
