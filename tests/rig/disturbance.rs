@@ -183,11 +183,13 @@ impl Disturbance {
                 came.down = crew.stand_still(BEYOND_ITS_LEASE / 2).await;
             }
             Self::Outage(aim, fault, lasts) => {
+                let began = Instant::now();
                 let laid = proxy.lay(aim.clone(), Which::Every, fault.clone());
                 tokio::time::sleep(*lasts).await;
                 proxy.lift(laid);
+                given_up(proxy, laid).await;
                 // Nobody asks in vain more often than his rest allows, which grows as the outage does.
-                came.unwritten = *lasts * 2;
+                came.unwritten = began.elapsed() + *lasts;
             }
             Self::Watches(resource, fault, path) => {
                 if path.is_some() {
@@ -208,11 +210,13 @@ impl Disturbance {
     }
 }
 
-/// How long the operator waited for the answer to the call that was broken.
+/// How long the operator waited for the answer to a call that was broken, at most; once it waits for none any more.
 async fn given_up(proxy: &Proxy, laid: Laid) -> Duration {
     let over = async || {
-        let broken = proxy.broken(laid).pop()?;
-        Some(broken.over?.duration_since(broken.time).unsigned_abs())
+        let waited = |seen: &Seen| Some(seen.over?.duration_since(seen.time).unsigned_abs());
+        let broken = proxy.broken(laid);
+        let waited: Option<Vec<_>> = broken.iter().map(waited).collect();
+        Some(waited?.into_iter().max().unwrap_or_default())
     };
     eventually("the operator to wait no more", LIMIT, over)
         .await

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use firebell::api::{ConditionStatus, TicketStatus};
+use firebell::api::{ConditionStatus, DeliveryState, TicketStatus};
 use firebell::testkit::controlplane::{ControlPlane, Options};
 use firebell::testkit::eventually;
 use firebell::testkit::proxy::{Aim, Fault, Laid, Verb, WatchFault, Which};
@@ -58,10 +58,10 @@ struct Course {
     broken: Vec<String>,
 }
 
-/// All of them, or the first two.
+/// All of them, each struck once its heart beats; or the first two, sick from the start, which saves a minute.
 pub async fn hearts(name: &str, extent: &Extent) -> Row {
     let chosen = if extent.all { &ALL[..] } else { &ALL[..2] };
-    let courses = join_all(chosen.iter().map(|sickness| sickness.runs())).await;
+    let courses = join_all(chosen.iter().map(|sickness| sickness.runs(extent.all))).await;
     let missed = courses.iter().map(|course| course.missed).max();
     let broken = chosen.iter().zip(&courses).flat_map(|(sickness, course)| {
         let broken = course.broken.iter();
@@ -80,29 +80,35 @@ pub async fn hearts(name: &str, extent: &Extent) -> Row {
 }
 
 impl Sickness {
-    /// From the first beat over the silence to the next beat.
-    async fn runs(self) -> Course {
+    /// From the first beat, if it `beats_before`, over the silence to the next beat.
+    async fn runs(self, beats_before: bool) -> Course {
         match self {
             Self::Unwritten | Self::Silence | Self::Refused | Self::Stopped => {
-                self.runs_on(Stage::set("heart").await).await
+                self.runs_on(Stage::set("heart").await, beats_before).await
             }
             Self::Undecodable => {
                 let plane = ControlPlane::start(Options::default()).await.unwrap();
                 let stage = Stage::on(&plane, "heart").await;
                 stage.install_loose().await;
-                self.runs_on(stage).await
+                self.runs_on(stage, beats_before).await
             }
         }
     }
 
-    async fn runs_on(self, mut stage: Stage<'_>) -> Course {
+    async fn runs_on(self, mut stage: Stage<'_>, beats_before: bool) -> Course {
         stage.flags = vec!["--heartbeat-url".to_owned(), stage.receiver.url(BEAT)];
         stage.apply_policy("gold", quiet_policy(&stage)).await;
         let mut cast = Cast::on(stage).await;
         cast.crew.start().await;
         cast.stage.create_ticket("in-order").await;
+        let paged = |status: &TicketStatus| {
+            let mut states = status.deliveries.iter().map(|known| known.state);
+            states.any(|state| state == DeliveryState::Delivered)
+        };
+        let recorded = cast.stage.until("in-order", "its page is recorded", paged);
+        recorded.await;
         let mut broken = Vec::new();
-        if !beats_again(&cast, Timestamp::UNIX_EPOCH).await {
+        if beats_before && !beats_again(&cast, Timestamp::UNIX_EPOCH).await {
             broken.push("it never began to beat".to_owned());
         }
         let struck = Timestamp::now();

@@ -25,7 +25,7 @@ use super::story::{Story, TICKET, Told};
 use super::sweeps::Lessons;
 
 /// Points that run at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 10;
 /// So long without a write is rest.
 pub const CALM: Duration = Duration::from_secs(3);
 

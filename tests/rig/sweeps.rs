@@ -1,7 +1,7 @@
 //! Every fault, with its points.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebell::testkit::proxy::{Aim, Fault, Seen, Verb, WatchFault};
 use firebell::testkit::receiver::Received;
@@ -59,16 +59,24 @@ struct Lesson {
 
 /// Runs what was asked for: side by side what does not disturb each other.
 pub async fn run(extent: &Extent) -> Table {
-    let (points, away, hearts) = tokio::join!(
-        Box::pin(points(extent)),
-        Box::pin(away(extent)),
-        Box::pin(hearts(extent))
-    );
+    let began = Instant::now();
+    let broken = async {
+        let (points, away, idle) = tokio::join!(
+            Box::pin(points(extent)),
+            Box::pin(away(extent)),
+            Box::pin(idle(extent))
+        );
+        let beside = points.into_iter().chain(away).chain(idle);
+        let beside: Vec<_> = beside.collect();
+        (beside, alone(extent).await)
+    };
+    // A heart is waited for and takes no time of the processors.
+    let ((beside, alone), hearts) = tokio::join!(Box::pin(broken), Box::pin(hearts(extent)));
     let mut table = Table::default();
-    let beside = points.into_iter().chain(away).chain(hearts);
-    for row in beside.chain(alone(extent).await) {
+    for row in beside.into_iter().chain(hearts).chain(alone) {
         table.add(row);
     }
+    table.took = began.elapsed();
     table
 }
 
@@ -106,30 +114,39 @@ async fn points(extent: &Extent) -> Vec<Row> {
     rows
 }
 
-/// Outages of servers, each on a control plane of its own.
+/// Outages of servers, each on a control plane of its own, and with `all` the long ones.
 async fn away(extent: &Extent) -> Vec<Row> {
-    let mut rows = Vec::new();
-    if extent.wants(KILLED) {
-        let tickets = if extent.all { 200 } else { 50 };
-        rows.push(outage::servers_killed(KILLED, Duration::ZERO, tickets).await);
-    }
+    let killed = async {
+        let mut rows = Vec::new();
+        if extent.wants(KILLED) {
+            let tickets = if extent.all { 200 } else { 50 };
+            rows.push(outage::servers_killed(KILLED, Duration::ZERO, tickets).await);
+        }
+        if extent.all && extent.wants(KILLED_LONG) {
+            rows.push(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
+        }
+        rows
+    };
     let minutes = minutes().into_iter();
-    let minutes = minutes.filter(|(name, _)| extent.wants(name));
-    let minutes = minutes.map(|(name, mut points)| {
-        points.truncate(if extent.all { points.len() } else { 1 });
-        outage::minute(name, points)
-    });
+    let minutes = minutes.filter(|(name, _)| extent.all && extent.wants(name));
+    let minutes = join_all(minutes.map(|(name, faults)| outage::minute(name, faults)));
     let put_back = async {
         let wanted = extent.wants(PUT_BACK);
         let row = wanted.then(|| restored::put_back(PUT_BACK));
         OptionFuture::from(row).await
     };
-    let (minutes, put_back) = tokio::join!(join_all(minutes), Box::pin(put_back));
+    let (mut rows, minutes, put_back) = tokio::join!(Box::pin(killed), minutes, Box::pin(put_back));
     rows.extend(minutes.into_iter().chain(put_back));
-    if extent.all && extent.wants(KILLED_LONG) {
-        rows.push(outage::servers_killed(KILLED_LONG, SECOND * 60, 200).await);
-    }
     rows
+}
+
+/// Where nothing breaks.
+async fn idle(extent: &Extent) -> Option<Row> {
+    if !extent.wants(IDLE) {
+        return None;
+    }
+    let watched = SECOND * if extent.all { 60 } else { 20 };
+    Some(quiet::idle(IDLE, watched).await)
 }
 
 /// What needs the machine for itself.
@@ -141,10 +158,6 @@ async fn alone(extent: &Extent) -> Vec<Row> {
     if extent.wants(FLOOD) {
         let tickets = if extent.all { 10_000 } else { 500 };
         rows.push(quiet::flood(FLOOD, tickets).await);
-    }
-    if extent.wants(IDLE) {
-        let watched = SECOND * if extent.all { 60 } else { 20 };
-        rows.push(quiet::idle(IDLE, watched).await);
     }
     rows
 }
@@ -245,6 +258,11 @@ const KINDS: &[Kind] = &[
         name: "every write is answered 409 for 5 s",
         few: 1,
         plans: |_| conflicts_for_a_while(),
+    },
+    Kind {
+        name: "no call is answered for 5 s",
+        few: 2,
+        plans: |_| silent_for_a_while(),
     },
     Kind {
         name: "a watch is cut, torn or told 410",
@@ -362,6 +380,12 @@ fn conflicts_for_a_while() -> Vec<Plan> {
         disturbance: Disturbance::Outage(Aim::writes(), refused(409), SECOND * 5),
     });
     plans.collect()
+}
+
+fn silent_for_a_while() -> Vec<Plan> {
+    let silences = [Fault::HeldRequest, Fault::HeldAnswer].into_iter();
+    let outage = |fault| Disturbance::Outage(Aim::all(), fault, SECOND * 5);
+    silences.map(|fault| unanswered(outage(fault))).collect()
 }
 
 /// An hour either way, before the start and after the first page. Without libfaketime nothing is shown, and said so.

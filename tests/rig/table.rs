@@ -13,6 +13,8 @@ it, where it was not) and what a busy machine adds. most: the longest that a pag
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Row>,
+    /// How long all of it took.
+    pub took: Duration,
 }
 
 /// One fault.
@@ -128,6 +130,8 @@ impl fmt::Display for Table {
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        f.write_str(MEANING)
+        let seconds = self.took.as_secs();
+        writeln!(f, "{MEANING}")?;
+        write!(f, "All took {} min {} s.", seconds / 60, seconds % 60)
     }
 }
