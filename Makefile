@@ -47,7 +47,7 @@ test: controlplane chromium faketime lint ## Check everything, on a real control
 	$(CARGO) test $(FLAGS) --doc
 
 .PHONY: rig
-rig: controlplane faketime ## Break the real processes at every point and judge what came of it (about 15 minutes)
+rig: controlplane faketime ## Break the real processes at every point and judge what came of it (10 to 15 minutes)
 	FIREBELL_RIG=all $(CARGO) test $(FLAGS) --test rig
 
 # A profile of its own: optimised, with the checks of a test build. The first build takes minutes.

@@ -18,6 +18,19 @@ pub const SILENCE: Duration = Duration::from_secs(8);
 /// How long an API server that did not answer is not asked again before a page leaves.
 pub const OUTAGE: Duration = Duration::from_secs(5);
 
+/// A page leaves within that time of its deadline, however busy the machine is.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The moment that counts for what a page leaves on which is due in `left`: when it is got ready, a little after its
+/// deadline, so that what was good enough then still is when it leaves.
+pub fn leaves_by(now: Instant, left: Duration) -> Instant {
+    if left.is_zero() {
+        now
+    } else {
+        now + left + MARGIN
+    }
+}
+
 /// Signs of life of the ticket watches, by namespace (`""` = the whole cluster). Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Watches {
@@ -87,7 +100,7 @@ fn ticket_watch(uri: &http::Uri) -> Option<&str> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{OUTAGE, SILENCE, Watches, ticket_watch};
+    use super::{OUTAGE, SILENCE, Watches, leaves_by, ticket_watch};
 
     #[test]
     fn only_an_opened_watch_on_tickets_is_a_sign_of_life() {
@@ -129,6 +142,24 @@ mod tests {
             !watches.outage(start + OUTAGE + Duration::from_millis(1)),
             "asked again"
         );
+    }
+
+    #[test]
+    fn what_was_good_enough_when_a_page_was_got_ready_is_so_when_it_leaves() {
+        let watches = Watches::default();
+        let start = Instant::now();
+        watches.alive("shop", start);
+        watches.unanswered(start);
+        let (ahead, late) = (Duration::from_secs(2), Duration::from_millis(20));
+        for age in 0..10_000 {
+            let ready = start + Duration::from_millis(age);
+            let then = leaves_by(ready, ahead);
+            let now = leaves_by(ready + ahead + late, Duration::ZERO);
+            let good = |by| (watches.fresh("shop", by), watches.outage(by));
+            let (ready, left) = (good(then), good(now));
+            assert!(left.0 || !ready.0, "fresh, {age} ms after the sign of life");
+            assert!(left.1 || !ready.1, "not asked, {age} ms after the last");
+        }
     }
 
     #[test]

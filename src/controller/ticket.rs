@@ -12,7 +12,7 @@ use super::drive::drive;
 use super::engine::{Look, Place, Turn};
 use super::error::{CallError, Class};
 use super::events::Events;
-use super::freshness::Watches;
+use super::freshness::{Watches, leaves_by};
 use super::key::Key;
 use super::leader::Leadership;
 use super::observe::observe;
@@ -159,12 +159,13 @@ impl TicketDesk {
     async fn mind_silence(&self, key: &Key, place: &mut Place) {
         let now = Instant::now();
         let fresh = |by| self.watches.fresh(&key.namespace, by);
-        if fresh(now + AHEAD.unsigned_abs()) {
+        if fresh(leaves_by(now, AHEAD.unsigned_abs())) {
             return;
         }
         let left = |due: Timestamp| due.duration_since(self.clock.now());
         let due = self.armed(key).filter(|due| left(*due) <= AHEAD);
-        let by = now + due.map_or(SignedDuration::ZERO, left).unsigned_abs();
+        let left = due.map_or(SignedDuration::ZERO, left);
+        let by = leaves_by(now, left.max(SignedDuration::ZERO).unsigned_abs());
         if fresh(by) {
             return;
         }

@@ -16,10 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 
 use super::cast::Cast;
-use super::judge::{BUSY, receipts};
+use super::judge::receipts;
 use super::point::CALM;
 use super::table::Row;
 
+/// How late an armed page may be: less than a live GET is waited for.
+const ON_TIME: Duration = Duration::from_millis(1500);
 /// How long before the first page is due the servers die.
 const BEFORE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -183,7 +185,7 @@ pub async fn settle(cast: &Cast<'_>, due: &BTreeMap<String, Timestamp>, row: &mu
         row.broken
             .push("(5) the operator did not come to rest".to_owned());
     }
-    judge(cast, due, BUSY, row);
+    judge(cast, due, ON_TIME, row);
 }
 
 /// Creates tickets, `apart` from each other, and waits until the second step of each is armed, `after` the first: when
