@@ -2,10 +2,10 @@
 //! `tests/controlplane/alertmanager/build.sh`, which alone knows where they are.
 
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::address::Address;
 use super::process::Process;
 use super::{TimedOut, eventually};
 
@@ -19,7 +19,7 @@ const BUILD_SCRIPT: &str = concat!(
 pub struct Alertmanager {
     programs: PathBuf,
     folder: PathBuf,
-    address: String,
+    address: Address,
     process: Process,
 }
 
@@ -29,7 +29,7 @@ impl Alertmanager {
         let programs = programs()?;
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("alertmanager.yaml"), configuration)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = Address::keep()?;
         let process = start(&programs, &folder, &address)?;
         Ok(Self {
             programs,
@@ -41,7 +41,7 @@ impl Alertmanager {
 
     /// Waits until it serves.
     pub async fn ready(&self, limit: Duration) -> Result<(), TimedOut> {
-        let url = format!("http://{}/-/ready", self.address);
+        let url = format!("http://{}/-/ready", self.address.text());
         eventually("Alertmanager to be ready", limit, async || {
             let answer = reqwest::get(&url).await.ok()?;
             answer.status().is_success().then_some(())
@@ -58,7 +58,7 @@ impl Alertmanager {
     ) -> io::Result<()> {
         let mut command = tokio::process::Command::new(self.programs.join("amtool"));
         command.args(["--no-version-check", "alert", "add"]);
-        command.arg(format!("--alertmanager.url=http://{}", self.address));
+        command.arg(format!("--alertmanager.url=http://{}", self.address.text()));
         if !firing {
             let end = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(1);
             command.arg(format!("--end={}", end.strftime("%Y-%m-%dT%H:%M:%SZ")));
@@ -108,13 +108,13 @@ fn programs() -> io::Result<PathBuf> {
 fn start(
     programs: &std::path::Path,
     folder: &std::path::Path,
-    address: &str,
+    address: &Address,
 ) -> io::Result<Process> {
     let at = |file: &str| folder.join(file).to_string_lossy().into_owned();
     let args = [
         format!("--config.file={}", at("alertmanager.yaml")),
         format!("--storage.path={}", at("data")),
-        format!("--web.listen-address={address}"),
+        format!("--web.listen-address={}", address.text()),
         "--cluster.listen-address=".to_owned(),
     ];
     let log = folder.join("log");

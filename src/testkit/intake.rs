@@ -2,13 +2,13 @@
 //! the same address.
 
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::address::Address;
 use super::process::Process;
 use super::{TimedOut, eventually};
 
@@ -29,7 +29,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Intake {
     options: Options,
-    address: String,
+    address: Address,
     process: Process,
     client: reqwest::Client,
 }
@@ -48,7 +48,7 @@ pub struct Answer {
 impl Intake {
     /// Starts an intake on a free port of loopback.
     pub fn spawn(options: Options) -> io::Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = Address::keep()?;
         let process = start(&options, &address)?;
         Ok(Self {
             options,
@@ -60,7 +60,7 @@ impl Intake {
 
     /// Where it listens, with a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.address.text())
     }
 
     /// Waits until it says that it is ready.
@@ -148,12 +148,13 @@ impl Intake {
     }
 }
 
-fn start(options: &Options, address: &str) -> io::Result<Process> {
+fn start(options: &Options, address: &Address) -> io::Result<Process> {
     let object = format!("{}/intake", options.namespace);
+    let address = address.text();
     let args = [
         "intake",
         "--addr",
-        address,
+        &address,
         "--config-map",
         &object,
         "--token-secret",

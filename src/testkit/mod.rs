@@ -1,6 +1,7 @@
 //! What tests, demo and benches need: a real control plane, a receiver that records what it was sent and can
 //! misbehave, certificates of a throwaway CA. Behind the feature `testkit`, never part of the product.
 
+mod address;
 pub mod alertmanager;
 pub mod audit;
 pub mod certificates;

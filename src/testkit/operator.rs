@@ -1,12 +1,12 @@
 //! The real `firebell run` as a process of its own, for tests, demo and benches: started, killed, asked to stop.
 
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::address::Address;
 use super::process::Process;
 use super::{TimedOut, eventually};
 
@@ -29,17 +29,17 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
-    address: String,
+    address: Address,
 }
 
 impl Operator {
     /// Starts an operator that may reach loopback receivers.
     pub fn spawn(options: &Options) -> io::Result<Self> {
-        let address = free_address()?;
+        let address = Address::keep()?;
         let mut args = vec![
             "run".to_owned(),
             "--metrics-addr".to_owned(),
-            address.clone(),
+            address.text(),
         ];
         for namespace in &options.namespaces {
             args.extend(["--namespace".to_owned(), namespace.clone()]);
@@ -54,7 +54,7 @@ impl Operator {
 
     /// Waits until it says that it is ready.
     pub async fn ready(&mut self, limit: Duration) -> Result<(), TimedOut> {
-        let url = format!("http://{}/readyz", self.address);
+        let url = self.url("/readyz");
         let what = format!("the operator to be ready at {url}");
         let client = reqwest::Client::new();
         eventually(&what, limit, async || {
@@ -66,10 +66,7 @@ impl Operator {
 
     /// The text of its `/metrics`.
     pub async fn metrics(&self) -> Result<String, reqwest::Error> {
-        reqwest::get(format!("http://{}/metrics", self.address))
-            .await?
-            .text()
-            .await
+        reqwest::get(self.url("/metrics")).await?.text().await
     }
 
     /// What it logged.
@@ -104,8 +101,7 @@ impl Operator {
 
     /// The answer of its `/readyz`: the status and what it says; `None` where nobody answers.
     pub async fn readiness(&self) -> Option<(u16, String)> {
-        let url = format!("http://{}/readyz", self.address);
-        let answer = reqwest::get(url).await.ok()?;
+        let answer = reqwest::get(self.url("/readyz")).await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))
     }
@@ -119,6 +115,10 @@ impl Operator {
         .await?;
         Ok(status.code())
     }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address.text())
+    }
 }
 
 /// The binary beside the running program, as cargo lays them out: tests and examples one folder below.
@@ -129,8 +129,4 @@ pub fn built_binary(name: &str) -> Option<PathBuf> {
         .take(2)
         .map(|folder| folder.join(name))
         .find(|path| Path::is_file(path))
-}
-
-fn free_address() -> io::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
