@@ -180,8 +180,8 @@ async fn handle(
     let body = body.collect().await?.to_bytes();
     let (seen, fault) = script.arrive(&call, &body);
     let _over = Over(script, seen);
-    if let Some(fault) = &fault
-        && let Some(answer) = before(fault).await?
+    if let Some((laid, fault)) = &fault
+        && let Some(answer) = before(fault, || script.lifted(*laid)).await?
     {
         script.answered(seen, answer.status());
         return Ok(answer);
@@ -199,7 +199,7 @@ async fn handle(
     let (parts, body) = answer.into_parts();
     let body = body.collect_bytes().await?;
     let body = match fault {
-        Some(fault) => after(&fault, body).await?,
+        Some((_, fault)) => after(&fault, body).await?,
         None => whole(body),
     };
     Ok(Response::from_parts(parts, body))
@@ -232,12 +232,21 @@ async fn forward(
 }
 
 /// What a fault does to a request that has not been passed on: `None` = pass it on.
-async fn before(fault: &Fault) -> Result<Option<Response<Answer>>, Broken> {
+async fn before(
+    fault: &Fault,
+    lifted: impl Fn() -> bool,
+) -> Result<Option<Response<Answer>>, Broken> {
     match fault {
         Fault::LostRequest => Err(Broken::OnPurpose),
         Fault::HeldRequest => std::future::pending().await,
         Fault::Late(time) => {
             tokio::time::sleep(*time).await;
+            Ok(None)
+        }
+        Fault::UntilLifted => {
+            while !lifted() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             Ok(None)
         }
         Fault::Refused {
@@ -258,6 +267,7 @@ async fn after(fault: &Fault, body: Bytes) -> Result<Answer, Broken> {
         | Fault::LostRequest
         | Fault::HeldRequest
         | Fault::Late(_)
+        | Fault::UntilLifted
         | Fault::Refused { .. } => Ok(whole(body)),
     }
 }

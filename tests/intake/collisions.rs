@@ -1,8 +1,6 @@
 //! What goes wrong between the intake and the API server: a write that collides with a person's is decided anew before
 //! the answer, and a lost call is asked for again by the sender, without a second ticket.
 
-use std::time::Duration;
-
 use firebell::api::{Severity, SignalState};
 use firebell::testkit::intake::Intake;
 use firebell::testkit::proxy::{Aim, Fault, Proxy, Verb, Which};
@@ -34,13 +32,14 @@ async fn a_signal_that_collides_with_a_persons_change_is_decided_anew_before_the
     let created = send(&begins).await;
     let name = created.json["alerts"][0]["ticket"].as_str().unwrap();
     // The patch is decided on a version that is no longer the newest when it arrives.
-    let late = Fault::Late(Duration::from_secs(1));
-    let laid = proxy.lay(Aim::at(Verb::Patch, "tickets"), Which::Nth(1), late);
+    let first = Aim::at(Verb::Patch, "tickets");
+    let laid = proxy.lay(first, Which::Nth(1), Fault::UntilLifted);
     let over = notification(&[resolved("a")]);
     let person = async {
         proxy.until_hit(laid, LIMIT).await.unwrap();
         let judged = json!({"severity": "Low", "triage": {"by": "alice"}});
         stage.fact(name, judged).await;
+        proxy.lift(laid);
     };
     let (answer, ()) = tokio::join!(send(&over), person);
     assert_eq!(answer.status, 202);

@@ -155,6 +155,7 @@ fn allowed_writes(fault: &Fault) -> usize {
         | Fault::LostRequest
         | Fault::LostAnswer
         | Fault::Late(_)
+        | Fault::UntilLifted
         | Fault::TornAnswer
         | Fault::HeldRequest
         | Fault::HeldAnswer => Class::Transient,

@@ -85,6 +85,8 @@ pub enum Fault {
     LostAnswer,
     /// It is passed on after this time.
     Late(Duration),
+    /// It is passed on once the fault is lifted.
+    UntilLifted,
     /// It is not passed on, but answered with this HTTP status.
     Refused {
         /// The status.

@@ -73,17 +73,22 @@ impl Script {
         broken.cloned().collect()
     }
 
+    pub(super) fn lifted(&self, laid: Laid) -> bool {
+        self.rules.lock().get(laid.0).is_none_or(|rule| rule.lifted)
+    }
+
     /// Notes a call: its place among those seen, and the fault that breaks it.
-    pub(super) fn arrive(&self, call: &Call, body: &[u8]) -> (usize, Option<Fault>) {
+    pub(super) fn arrive(&self, call: &Call, body: &[u8]) -> (usize, Option<(Laid, Fault)>) {
         let mut fault = None;
         let mut rules = self.rules.lock();
         let mut calls = self.calls.lock();
-        for rule in rules.iter_mut().filter(|rule| !rule.lifted) {
+        let laid = rules.iter_mut().enumerate();
+        for (number, rule) in laid.filter(|(_, rule)| !rule.lifted) {
             if rule.aim.fits(call, body) {
                 rule.fitting += 1;
                 if fault.is_none() && rule.which.means(rule.fitting) {
                     rule.broke.push(calls.len());
-                    fault = Some(rule.fault.clone());
+                    fault = Some((Laid(number), rule.fault.clone()));
                 }
             }
         }

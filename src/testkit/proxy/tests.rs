@@ -264,6 +264,27 @@ async fn a_held_request_has_not_arrived_and_a_held_answer_has() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_for_its_fault_to_be_lifted_is_then_passed_on() {
+    let behind = behind().await;
+    let laid = behind
+        .proxy
+        .lay(status_patch(), Which::Nth(1), Fault::UntilLifted);
+    let lift = async {
+        behind.proxy.until_hit(laid, LIMIT).await.unwrap();
+        // What does not fit passes meanwhile.
+        reqwest::get(format!("{}{TICKETS}", behind.proxy.url()))
+            .await
+            .unwrap();
+        let asked = behind.asked();
+        behind.proxy.lift(laid);
+        asked
+    };
+    let (answer, before) = tokio::join!(behind.patch(), lift);
+    assert_eq!(answer.unwrap().status(), 200);
+    assert_eq!((before, behind.asked()), (1, 2));
+}
+
+#[tokio::test]
 async fn all_writes_can_be_meant_and_nothing_else() {
     let behind = behind().await;
     let refused = Fault::Refused {
