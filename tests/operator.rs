@@ -14,6 +14,8 @@ async fn describe_tells_the_story_in_its_order() {
     let stage = Stage::running("story").await;
     let policy = stage.short_policy("2s", 2);
     stage.apply_policy("gold", policy).await;
+    // A ticket that waits for its policy too long has more to tell.
+    stage.until_in_use("gold").await;
     stage.create_ticket("checkout-5xx").await;
     stage.page("/bob", 1).await;
     stage.acknowledge("checkout-5xx").await;

@@ -1,6 +1,6 @@
 //! The stage of every test on a real API server: a namespace with our kinds served, a receiver, and the operator as a
 //! process that may do exactly what `role.yaml` says. What people do stands in `objects`, what is waited for in
-//! `waits`. It ends the test where something fails.
+//! `waits` and `follow`. It ends the test where something fails.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
     reason = "only tests stand on it, and a test ends where it fails"
 )]
 
+mod follow;
 mod intake;
 mod objects;
 mod waits;
@@ -25,6 +26,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+pub use follow::Followed;
 pub use intake::{GRAFANA, INTAKE_ROLE, LINK, PAGERDUTY, TOKEN};
 
 use super::controlplane::{ControlPlane, namespace, shared};
@@ -111,6 +113,25 @@ impl<'a> Stage<'a> {
             .await
             .unwrap();
         }
+        self.until_discovered(&crds).await;
+    }
+
+    /// Waits until discovery lists kinds, which is where `kubectl` looks them up. The API server makes its list for
+    /// itself, and may serve a kind before.
+    async fn until_discovered(&self, crds: &[CustomResourceDefinition]) {
+        eventually("all kinds are listed", LIMIT, async || {
+            let groups = self.client.list_api_groups_aggregated().await.ok()?;
+            let versions = groups.items.into_iter().flat_map(|group| group.versions);
+            let listed: Vec<_> = versions
+                .flat_map(|version| version.resources)
+                .filter_map(|resource| resource.resource)
+                .collect();
+            let is_listed =
+                |crd: &CustomResourceDefinition| listed.contains(&crd.spec.names.plural);
+            crds.iter().all(is_listed).then_some(())
+        })
+        .await
+        .unwrap();
     }
 
     /// Our kinds as looser rules might have had them: a ticket may hold anything.

@@ -19,18 +19,29 @@ fn tickets(page: &Received) -> Vec<String> {
     }
 }
 
-#[tokio::test]
-async fn what_was_missed_during_a_downtime_comes_to_one_person_in_fewer_messages_than_tickets() {
-    let mut stage = Stage::running("downtime").await;
-    stage
-        .apply_policy("gold", stage.short_policy("3s", 2))
-        .await;
+/// Opens the tickets and waits until the first page of each is recorded.
+async fn open_all(stage: &Stage<'_>) {
     for number in 0..TICKETS {
         stage.create_ticket(&format!("t{number}")).await;
     }
     for number in 0..TICKETS {
-        stage.until_armed(&format!("t{number}"), "manager").await;
+        let name = format!("t{number}");
+        stage
+            .until(&name, "its first page is recorded", |status| {
+                let known = status.escalation.as_ref();
+                known.is_some_and(|known| !known.steps.is_empty())
+            })
+            .await;
     }
+}
+
+#[tokio::test]
+async fn what_was_missed_during_a_downtime_comes_to_one_person_in_fewer_messages_than_tickets() {
+    let mut stage = Stage::running("downtime").await;
+    stage
+        .apply_policy("gold", stage.short_policy("10s", 2))
+        .await;
+    open_all(&stage).await;
     stage.kill();
     let down = Timestamp::now();
     let told_before: Vec<String> = stage
@@ -41,7 +52,7 @@ async fn what_was_missed_during_a_downtime_comes_to_one_person_in_fewer_messages
         .collect();
     // Missed by more than ten seconds counts as missed during a downtime.
     let long = eventually("all are long overdue", LIMIT, async || {
-        (Timestamp::now() > down + SignedDuration::from_secs(15)).then_some(())
+        (Timestamp::now() > down + SignedDuration::from_secs(21)).then_some(())
     });
     long.await.unwrap();
     stage.start().await;

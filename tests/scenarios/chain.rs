@@ -42,12 +42,7 @@ async fn the_whole_life_from_submission_to_closure_is_paged_stamped_and_told() {
     let status = stage.until_phase("checkout", Phase::Closed).await;
     assert!(status.timeline.iter().any(|entry| entry.kind == "Closed"));
     let all = ["Opened", "Escalated", "Acknowledged", "Resolved", "Closed"];
-    stage
-        .until_told("checkout", |told| {
-            all.iter()
-                .all(|reason| told.iter().any(|known| known == reason))
-        })
-        .await;
+    stage.until_all_told("checkout", &all).await;
 }
 
 #[tokio::test]
@@ -124,6 +119,13 @@ async fn revoking_and_reopening_start_new_rounds_with_fresh_ids() {
     stage.fact("checkout", json!({"resolution": null})).await;
     started(3, StartReason::Reopened).await;
     paged(3).await;
+    // The page came: the operator has yet to hear so. Whom it knows to have reached it tells of the severity.
+    stage
+        .until("checkout", "the page of round 3 is recorded", |status| {
+            let mut known = status.deliveries.iter();
+            known.any(|known| known.round == 3 && known.state == DeliveryState::Delivered)
+        })
+        .await;
     stage
         .fact("checkout", json!({"severity": "Critical"}))
         .await;
@@ -160,6 +162,7 @@ async fn a_chain_that_repeats_pages_again_in_a_new_round_under_fresh_ids_and_is_
         })
         .await;
     assert_eq!(status.escalation.unwrap().round, 2);
+    stage.page("/alice", 2).await;
     let got = stage.receiver.pages_for("/alice");
     assert_eq!(got.len(), 2, "{got:#?}");
     assert_ne!(got[0].id(), got[1].id());
@@ -191,5 +194,9 @@ async fn an_acknowledgement_cancels_a_page_that_waits_to_be_tried_again_within_a
     let cancelled = page.unwrap().time.0;
     let after = cancelled.duration_since(acknowledged);
     assert!(after < SignedDuration::from_secs(1), "{after}");
-    assert_eq!(stage.receiver.pages_for("/alice").len(), 2);
+    // On a busy machine the third try may leave before the acknowledgement is readable.
+    for page in stage.receiver.pages_for("/alice") {
+        let since = page.time.duration_since(acknowledged);
+        assert!(since < SignedDuration::from_secs(1), "tried {since} after");
+    }
 }

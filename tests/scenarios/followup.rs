@@ -27,9 +27,7 @@ async fn apply_rules(stage: &Stage<'_>, more: Value) {
         policy[field] = value.clone();
     }
     stage.apply_policy("gold", policy).await;
-    stage
-        .until_policy("gold", "it is stored", |status| status.revision.is_some())
-        .await;
+    stage.until_in_use("gold").await;
 }
 
 /// The name of the RCA that the operator makes for a ticket.
@@ -145,11 +143,7 @@ async fn without_rights_on_config_maps_policies_and_rcas_say_so_and_people_are_p
         refused(&status.conditions)
     })
     .await;
-    stage
-        .until_told(&name, |told| {
-            told.iter().any(|word| word == "DocumentNotKept")
-        })
-        .await;
+    stage.until_all_told(&name, &["DocumentNotKept"]).await;
 }
 
 #[tokio::test]

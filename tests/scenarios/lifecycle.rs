@@ -45,15 +45,11 @@ async fn a_source_that_stays_quiet_resolves_the_ticket_and_one_that_fires_again_
             .fact("checkout", json!({"signal": {"state": state}}))
             .await;
     };
+    let mut followed = stage.follow("checkout").await;
     says("Resolved").await;
-    let held = |status: &TicketStatus| {
-        let known = status.escalation.as_ref();
-        known.is_some_and(|known| known.state == EscalationState::Held)
-    };
-    stage
-        .until("checkout", "the wait with the source", held)
-        .await;
-    let status = stage.until_phase("checkout", Phase::Resolved).await;
+    // The wait with the source.
+    followed.until_chain(EscalationState::Held).await;
+    let status = followed.until_phase(Phase::Resolved).await;
     let quiet = status.handled.get("signal").map(|known| known.time);
     let wait = between(quiet, status.resolve_time);
     assert_eq!(wait, SignedDuration::from_secs(2));
@@ -66,10 +62,11 @@ async fn a_source_that_stays_quiet_resolves_the_ticket_and_one_that_fires_again_
 #[tokio::test]
 async fn an_acknowledgement_that_runs_out_starts_the_chain_again() {
     let stage = opened("expiry", &json!({"acknowledgementTimeout": "3s"})).await;
+    let mut followed = stage.follow("checkout").await;
     stage.acknowledge("checkout").await;
-    stage.until_phase("checkout", Phase::Acknowledged).await;
-    stage
-        .until("checkout", "the expiry", |status| {
+    followed.until_phase(Phase::Acknowledged).await;
+    followed
+        .until("the expiry", |status| {
             round(status, 2, StartReason::Expired)
         })
         .await;
@@ -82,13 +79,12 @@ async fn an_acknowledgement_that_runs_out_starts_the_chain_again() {
 async fn without_the_customers_word_a_resolved_ticket_closes_by_itself() {
     let row = json!({"validation": {"required": true, "closeAfter": "3s"}});
     let stage = opened("silence", &row).await;
+    let mut followed = stage.follow("checkout").await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
-    stage
-        .until_phase("checkout", Phase::AwaitingValidation)
-        .await;
-    let status = stage.until_phase("checkout", Phase::Closed).await;
+    followed.until_phase(Phase::AwaitingValidation).await;
+    let status = followed.until_phase(Phase::Closed).await;
     let waited = between(status.resolve_time, status.close_time);
     assert_eq!(waited, SignedDuration::from_secs(3));
     let closed = status.timeline.iter().find(|entry| entry.kind == "Closed");
@@ -99,11 +95,12 @@ async fn without_the_customers_word_a_resolved_ticket_closes_by_itself() {
 #[tokio::test]
 async fn a_resolved_ticket_closes_by_itself_after_the_policys_time() {
     let stage = opened("close", &json!({"closeAfter": "3s"})).await;
+    let mut followed = stage.follow("checkout").await;
     stage
         .fact("checkout", json!({"resolution": {"by": "alice"}}))
         .await;
-    stage.until_phase("checkout", Phase::Resolved).await;
-    let status = stage.until_phase("checkout", Phase::Closed).await;
+    followed.until_phase(Phase::Resolved).await;
+    let status = followed.until_phase(Phase::Closed).await;
     let waited = between(status.resolve_time, status.close_time);
     assert_eq!(waited, SignedDuration::from_secs(3));
 }

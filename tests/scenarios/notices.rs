@@ -22,13 +22,10 @@ async fn a_due_status_update_is_reminded_of_then_overdue_until_somebody_writes_o
     policy["severities"][0]["updateInterval"] = json!("5s");
     policy["communication"] = json!({"overdueNotify": [{"contact": "bob"}]});
     stage.apply_policy("gold", policy).await;
-    stage.create_ticket("checkout").await;
-    stage
-        .fact(
-            "checkout",
-            json!({"assignment": {"assignee": "alice", "by": "alice"}}),
-        )
-        .await;
+    // From the first: a reminder that falls due before anybody is assigned goes to others.
+    let assigned = json!({"assignment": {"assignee": "alice", "by": "alice"}});
+    stage.create_ticket_with("checkout", assigned).await;
+    let mut followed = stage.follow("checkout").await;
     let reminder = stage.page("/alice", 2).await.json().unwrap();
     assert_eq!(reminder["data"]["kind"], "UpdateReminder");
     let overdue = stage.page("/bob", 1).await.json().unwrap();
@@ -39,12 +36,8 @@ async fn a_due_status_update_is_reminded_of_then_overdue_until_somebody_writes_o
             conditions.any(|known| known.type_ == "UpdateOverdue" && known.status == wanted)
         }
     };
-    let status = stage
-        .until(
-            "checkout",
-            "the update is overdue",
-            holds(ConditionStatus::True),
-        )
+    let status = followed
+        .until("the update is overdue", holds(ConditionStatus::True))
         .await;
     let due = status
         .communication
@@ -58,12 +51,8 @@ async fn a_due_status_update_is_reminded_of_then_overdue_until_somebody_writes_o
     );
     let update = json!({"update": {"message": "found it", "audience": "Internal", "by": "bob"}});
     stage.fact("checkout", update).await;
-    stage
-        .until(
-            "checkout",
-            "the update cleared it",
-            holds(ConditionStatus::False),
-        )
+    followed
+        .until("the update cleared it", holds(ConditionStatus::False))
         .await;
     let told = stage
         .until_received(|ledger| ledger.count("/alice") >= 3)

@@ -21,11 +21,7 @@ async fn a_ticket_applied_before_its_policy_is_blocked_and_runs_when_one_appears
     let resolved = condition(&status.conditions, "PolicyResolved").unwrap();
     assert_eq!(resolved.status, ConditionStatus::False);
     assert!(resolved.message.contains("Apply a policy"));
-    stage
-        .until_told("checkout", |told| {
-            told.iter().any(|reason| reason == "PolicyMissing")
-        })
-        .await;
+    stage.until_all_told("checkout", &["PolicyMissing"]).await;
     stage.apply_policy("gold", stage.policy("10m")).await;
     stage.page("/alice", 1).await;
 }
@@ -75,6 +71,7 @@ async fn an_edit_leaves_the_timetable_alone_but_corrects_an_address_and_a_delete
     let mut edited = stage.policy("1h");
     edited["contacts"][1]["reach"][0]["address"] = stage.receiver.url("/bob-new").into();
     stage.apply_policy("gold", edited).await;
+    stage.until_in_use("gold").await;
     stage.page("/bob-new", 1).await;
     stage
         .policies()

@@ -168,7 +168,7 @@ async fn with_archive(prefix: &str, role: &str) -> Stage<'static> {
 
 #[tokio::test]
 async fn the_operator_deletes_by_the_live_policy_with_exactly_its_role() {
-    let stage = with_archive("retention", ROLE).await;
+    let mut stage = with_archive("retention", ROLE).await;
     let deleted = eventually("the old ticket is deleted", LIMIT, async || {
         (names(&stage).await == ["young"]).then_some(())
     });
@@ -179,6 +179,7 @@ async fn the_operator_deletes_by_the_live_policy_with_exactly_its_role() {
             "an archived ticket was deleted: its policy's `retention.closedTickets` is over",
         )
         .await;
+    stage.ready().await;
     let told = stage.metrics().await;
     assert!(told.contains("firebell_tickets_deleted_total 1"), "{told}");
 }

@@ -18,6 +18,8 @@ async fn the_first_page_waits_for_the_initial_delay_and_both_targets_are_breache
     row.insert("responseTarget".to_owned(), json!("3s"));
     row.insert("resolutionTarget".to_owned(), json!("4s"));
     stage.apply_policy("gold", policy).await;
+    // The chain of a ticket that waits for its policy too long starts later.
+    stage.until_in_use("gold").await;
     stage.create_ticket("checkout").await;
     let page = stage.page("/alice", 1).await;
     let status = stage
@@ -51,6 +53,7 @@ async fn a_step_is_repeated_as_often_as_the_policy_says_and_the_chain_ends_after
             known.is_some_and(|known| known.state == EscalationState::Exhausted)
         })
         .await;
+    stage.page("/alice", 3).await;
     let pages = stage.receiver.pages_for("/alice");
     let repeats: Vec<_> = pages
         .iter()

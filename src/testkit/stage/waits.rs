@@ -70,6 +70,16 @@ impl Stage<'_> {
         }
     }
 
+    /// Waits until a policy is in use as it is stored now.
+    pub async fn until_in_use(&self, policy: &str) -> EscalationPolicyStatus {
+        let stored = self.policy_object(policy).await.metadata.generation;
+        let what = format!("policy \"{policy}\" is in use");
+        self.until_policy(policy, &what, |status| {
+            status.revision.is_some() && status.generation == stored
+        })
+        .await
+    }
+
     /// Waits until the receiver's ledger fulfils a condition; all that came.
     pub async fn until_received(&self, holds: impl Fn(&Ledger) -> bool) -> Vec<Received> {
         let got = self.receiver.wait_for(holds, LIMIT).await;
@@ -113,6 +123,16 @@ impl Stage<'_> {
         })
         .await;
         told.unwrap_or_else(|error| panic!("{error}: {seen:?}\n{}", self.log()))
+    }
+
+    /// Waits until Events of all these reasons are written about an object. Each is written for itself, so that a later
+    /// one may be there before an earlier one.
+    pub async fn until_all_told(&self, name: &str, reasons: &[&str]) {
+        self.until_told(name, |told| {
+            let is_told = |reason: &&str| told.iter().any(|known| known == reason);
+            reasons.iter().all(is_told)
+        })
+        .await;
     }
 
     /// All stored revisions.
