@@ -27,10 +27,9 @@ async fn a_change_takes_effect_and_one_with_a_fault_is_told_and_changes_nothing(
     let intake = stage.intake("title: 'one {{ labels.host }}'").await;
     assert_eq!(title(&stage, &intake, "a").await, "one a");
     stage.configure("title: 'two {{ labels.host'").await;
-    let told = stage.until_told("intake", |reasons| {
-        reasons.contains(&"ConfigurationInvalid".to_owned())
-    });
-    told.await;
+    stage
+        .until_all_told("intake", &["ConfigurationInvalid"])
+        .await;
     assert_eq!(
         title(&stage, &intake, "b").await,
         "one b",

@@ -58,7 +58,7 @@ async fn the_configuration_and_the_bodies_that_people_copy_make_tickets() {
     let stage = Stage::set("in-examples").await;
     let text = example("configuration.yaml");
     assert!(Settings::parse(&text).is_ok());
-    let intake = stage.intake("").await;
+    drop(stage.intake("").await);
     let ours = text.replace(
         "defaultNamespace: shop ",
         &format!("defaultNamespace: {} ", stage.namespace),
@@ -67,6 +67,9 @@ async fn the_configuration_and_the_bodies_that_people_copy_make_tickets() {
     stage
         .configure_as(&ours.replace("[payments, depot]", "[]"))
         .await;
+    // One that starts now has read it.
+    let intake = stage.another_intake("-examples");
+    stage.intake_ready(&intake).await;
     let alert: Value = serde_json::from_str(&example("alert.json")).unwrap();
     let answer = intake.post("/v1/alerts", TOKEN, &alert).await.unwrap();
     assert_eq!(answer.status, 202, "{answer:?}");

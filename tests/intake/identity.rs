@@ -1,17 +1,15 @@
 //! One ticket per alert: resends, ends, re-fires, closed and archived tickets, what people did.
 
 use firebell::api::{Phase, Severity, SignalState};
+use firebell::testkit::audit::AuditEvent;
+use firebell::testkit::intake::Intake;
 use firebell::testkit::stage::{LIMIT, Stage, TOKEN};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::{alert, firing, notification, resolved};
 
-async fn send(
-    stage: &Stage<'_>,
-    intake: &firebell::testkit::intake::Intake,
-    alert: &Value,
-) -> String {
+async fn send(stage: &Stage<'_>, intake: &Intake, alert: &Value) -> String {
     let body = notification(std::slice::from_ref(alert));
     let answer = intake.post("/v1/alertmanager", TOKEN, &body).await.unwrap();
     assert_eq!(
@@ -27,13 +25,14 @@ async fn send(
         .to_owned()
 }
 
-/// Writes of the intake so far.
-fn writes(stage: &Stage<'_>) -> usize {
+/// Waits until the intake has written tickets so often; how often it has.
+async fn written(stage: &Stage<'_>, count: usize) -> usize {
     let user = stage.intake_user();
-    let ours = |event: &firebell::testkit::audit::AuditEvent| {
-        event.user == user && event.is_write() && event.resource == "tickets"
-    };
-    stage.plane.audit_events(ours).unwrap().len()
+    let ours =
+        |event: &AuditEvent| event.user == user && event.is_write() && event.resource == "tickets";
+    let enough = |events: &[AuditEvent]| events.len() >= count;
+    let written = stage.plane.wait_for_audit(ours, enough, LIMIT).await;
+    written.unwrap().len()
 }
 
 #[tokio::test]
@@ -43,16 +42,7 @@ async fn a_resend_of_what_is_known_makes_no_write() {
     let alerts: Vec<Value> = (0..20).map(|host| firing(&host.to_string())).collect();
     let body = notification(&alerts);
     intake.post("/v1/alertmanager", TOKEN, &body).await.unwrap();
-    let user = stage.intake_user();
-    let created =
-        |event: &firebell::testkit::audit::AuditEvent| event.user == user && event.verb == "create";
-    let enough = |events: &[firebell::testkit::audit::AuditEvent]| events.len() >= 20;
-    stage
-        .plane
-        .wait_for_audit(created, enough, LIMIT)
-        .await
-        .unwrap();
-    assert_eq!(writes(&stage), 20);
+    assert_eq!(written(&stage, 20).await, 20);
     for _ in 0..3 {
         let answer = intake.post("/v1/alertmanager", TOKEN, &body).await.unwrap();
         assert!(
@@ -65,13 +55,7 @@ async fn a_resend_of_what_is_known_makes_no_write() {
     }
     // What comes afterwards is in the log, so all before it is.
     send(&stage, &intake, &firing("last")).await;
-    let enough = |events: &[firebell::testkit::audit::AuditEvent]| events.len() >= 21;
-    stage
-        .plane
-        .wait_for_audit(created, enough, LIMIT)
-        .await
-        .unwrap();
-    assert_eq!(writes(&stage), 21);
+    assert_eq!(written(&stage, 21).await, 21);
 }
 
 #[tokio::test]

@@ -315,11 +315,7 @@ async fn a_link_goes_to_the_person_who_is_paged_and_stands_nowhere_else() {
         BTreeSet::from(["alice".to_owned(), "bob".to_owned()])
     );
 
-    stage
-        .until_told("checkout", |reasons| {
-            reasons.contains(&"Escalated".to_owned())
-        })
-        .await;
+    stage.until_all_told("checkout", &["Escalated"]).await;
     let args = [
         "-n",
         &stage.namespace,

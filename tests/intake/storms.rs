@@ -42,11 +42,7 @@ async fn alerts_above_the_limit_share_one_ticket_that_lists_them() {
     assert_eq!(aggregate.spec.service.as_deref(), Some("orders"));
     let text = aggregate.spec.description.as_ref().unwrap();
     assert_eq!(text.matches("- Disk of ").count(), 7, "{text}");
-    stage
-        .until_told(&name, |reasons| {
-            reasons.contains(&"AlertsSwallowed".to_owned())
-        })
-        .await;
+    stage.until_all_told(&name, &["AlertsSwallowed"]).await;
 
     // A worse one raises the shared ticket, a milder one does not lower it.
     for (host, severity) in [("worse", "critical"), ("milder", "info")] {

@@ -312,11 +312,7 @@ async fn alerts_that_a_source_left_out_are_told_on_the_configuration() {
             .status,
         202
     );
-    stage
-        .until_told("intake", |reasons| {
-            reasons.contains(&"AlertsTruncated".to_owned())
-        })
-        .await;
+    stage.until_all_told("intake", &["AlertsTruncated"]).await;
     let events: Api<Event> = Api::namespaced(stage.client.clone(), &stage.namespace);
     let told = events.list(&ListParams::default()).await.unwrap().items;
     let truncated = |event: &&Event| event.reason.as_deref() == Some("AlertsTruncated");
