@@ -15,7 +15,7 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
 
 const VERSION: &str = "v1.37.2";
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Set in the copy of this test program that is to be killed.
 const TO_BE_KILLED: &str = "FIREBELL_TEST_TO_BE_KILLED";
 

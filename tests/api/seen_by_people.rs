@@ -1,6 +1,8 @@
 //! What people see of the API with kubectl: columns, short names, field selectors, explanations.
 
 use firebell::testkit::controlplane::ControlPlane;
+use firebell::testkit::eventually;
+use firebell::testkit::stage::LIMIT;
 use serde_json::json;
 
 use crate::server::Server;
@@ -122,7 +124,11 @@ async fn kubectl_explain_tells_meaning_unit_and_default() {
         ("escalationpolicy.spec.rca.dueWithin", "Default 120h"),
         ("rca.spec.waiver", "It is not needed, and why"),
     ] {
-        let text = kubectl(server.plane, &["explain", path]).await;
+        // The API server describes a new kind to `kubectl explain` a moment after it serves it.
+        let text = eventually("it is explained", LIMIT, async || {
+            server.plane.kubectl(["explain", path]).run().await.ok()
+        });
+        let text = text.await.unwrap();
         assert!(words(&text).join(" ").contains(says), "{path}: {text}");
     }
 }

@@ -1,13 +1,8 @@
 //! The API server under test, with the CRDs installed once.
 
-use std::time::Duration;
-
-use firebell::api::crds;
-use firebell::testkit::controlplane::{self, ControlPlane};
-use firebell::testkit::{crypto, eventually};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Error, ResourceExt};
+use firebell::testkit::controlplane::ControlPlane;
+use firebell::testkit::stage::Stage;
+use kube::{Client, Error};
 use serde_json::Value;
 
 /// A client in a namespace of its own.
@@ -23,15 +18,11 @@ pub struct Server {
 impl Server {
     /// Waits until all kinds are served.
     pub async fn ready() -> Self {
-        crypto();
-        let plane = controlplane::shared().await.unwrap();
-        let client = plane.admin().unwrap();
-        install(&client).await;
-        let namespace = controlplane::namespace(&client, "api").await.unwrap();
+        let stage = Stage::set("api").await;
         Self {
-            plane,
-            client,
-            namespace,
+            plane: stage.plane,
+            client: stage.client,
+            namespace: stage.namespace,
         }
     }
 
@@ -93,32 +84,5 @@ impl Server {
             Err(Error::Api(status)) => Err(status.message),
             Err(other) => panic!("{method} {path}: {other}"),
         }
-    }
-}
-
-async fn install(client: &Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in crds() {
-        let name = crd.name_any();
-        api.patch(
-            &name,
-            &PatchParams::apply("test").force(),
-            &Patch::Apply(&crd),
-        )
-        .await
-        .unwrap();
-    }
-    for crd in crds() {
-        let path = format!("/apis/firebell.dev/v1alpha1/{}", crd.spec.names.plural);
-        eventually(
-            "all kinds are served",
-            Duration::from_secs(20),
-            async || {
-                let request = http::Request::get(&path).body(Vec::new()).unwrap();
-                client.request::<Value>(request).await.is_ok().then_some(())
-            },
-        )
-        .await
-        .unwrap();
     }
 }
