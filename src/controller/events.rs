@@ -15,7 +15,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Resource};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::client::call;
@@ -34,8 +34,14 @@ const WORD_MOST: usize = 128;
 const QUEUE: usize = 8192;
 /// Events on their way at once.
 const IN_FLIGHT: usize = 4;
+/// Events that may rest between two tries at once: those that cannot be written hold up no other before that.
+const RESTING: usize = 256;
 /// Tries for one Event.
-const TRIES: u32 = 4;
+const TRIES: u32 = 9;
+/// Rest after the first try; each is twice as long as the one before.
+const REST: Duration = Duration::from_millis(500);
+/// Longest rest: all tries together outlast an API server that is away for a minute.
+const REST_MOST: Duration = Duration::from_secs(16);
 
 /// Where Events are handed in. Clones share it.
 #[derive(Clone, Debug)]
@@ -110,24 +116,30 @@ pub async fn write(
         };
         next.map(|event| (event, (queue, flush)))
     });
+    let slots = Semaphore::new(IN_FLIGHT);
     queued
-        .for_each_concurrent(IN_FLIGHT, |event| write_one(&client, event, &metrics))
+        .for_each_concurrent(IN_FLIGHT + RESTING, |event| {
+            write_one(&client, event, &slots, &metrics)
+        })
         .await;
 }
 
-async fn write_one(client: &Client, event: Event, metrics: &Metrics) {
+async fn write_one(client: &Client, event: Event, slots: &Semaphore, metrics: &Metrics) {
     let api: Api<Event> = Api::namespaced(
         client.clone(),
         event.metadata.namespace.as_deref().unwrap_or("default"),
     );
     for attempt in 0..TRIES {
-        match call("create events", api.create(&PostParams::default(), &event)).await {
+        let slot = slots.acquire().await;
+        let written = call("create events", api.create(&PostParams::default(), &event)).await;
+        drop(slot);
+        match written {
             Ok(_) => return,
             // The try before was carried out although its answer was lost.
             Err(error) if error.already_exists() => return,
             Err(error) => match error.class() {
                 Class::Transient | Class::Conflict if attempt + 1 < TRIES => {
-                    tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
+                    tokio::time::sleep((REST * 2_u32.pow(attempt)).min(REST_MOST)).await;
                 }
                 Class::Transient | Class::Conflict | Class::Terminal => {
                     return dropped(&event, &error, metrics);

@@ -253,6 +253,36 @@ async fn a_409_that_is_not_about_the_name_loses_no_event_and_no_rca() {
 }
 
 #[tokio::test]
+async fn what_happened_is_told_once_the_api_server_takes_events_again() {
+    let (stage, proxy) = behind_a_proxy("untold", "10m").await;
+    let refused = Fault::Refused {
+        status: 503,
+        retry_after: None,
+    };
+    let laid = proxy.lay(Aim::at(Verb::Create, "events"), Which::Every, refused);
+    stage.create_ticket("checkout").await;
+    stage.page("/alice", 1).await;
+    let tries = async || {
+        let calls = proxy.broken(laid).into_iter();
+        let first = calls.map(|seen| seen.time).min()?;
+        let waited = Timestamp::now().duration_since(first);
+        (waited > SignedDuration::from_secs(5)).then_some(())
+    };
+    eventually("it was tried for a while", LIMIT, tries)
+        .await
+        .unwrap();
+    proxy.lift(laid);
+    stage
+        .until_told("checkout", |told| {
+            let expected = ["Opened", "Escalated"];
+            expected
+                .iter()
+                .all(|reason| told.iter().any(|known| known == reason))
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_signed_page_leaves_on_time_while_the_api_server_hangs_and_while_it_is_down() {
     let plane = ControlPlane::start(PlaneOptions::default()).await.unwrap();
     let mut stage = Stage::on(&plane, "outage").await;
