@@ -1,13 +1,13 @@
 //! What is taken back and what comes back: each is told by its own word (api.md section 5 "Reopened"; section 2.1).
 
 use firebell::api::{
-    Assignment, ClosureReason, DuplicateRef, Phase, Signal, SignalState, TargetState, Time, Triage,
-    Validation, ValidationResult,
+    Assignment, ClosureReason, DuplicateRef, Phase, SignalState, TargetState, Triage, Validation,
+    ValidationResult,
 };
 use firebell::domain::observed::Parent;
 use firebell::testkit::model::Model;
 
-use crate::world::{EXAMPLE, at, close, example, resolve, with_policy};
+use crate::world::{EXAMPLE, at, close, example, resolve, says, with_policy};
 
 /// What the timeline says under this word: clock, message.
 fn told(model: &Model, kind: &str) -> Vec<(String, String)> {
@@ -18,17 +18,6 @@ fn told(model: &Model, kind: &str) -> Vec<(String, String)> {
         (clock, told.message)
     })
     .collect()
-}
-
-fn says(model: &mut Model, clock: &str, state: SignalState) {
-    let time = Some(Time(at(clock)));
-    model.edit_at(at(clock), "signal", move |spec| {
-        spec.signal = Some(Signal {
-            state,
-            severity: None,
-            time,
-        });
-    });
 }
 
 /// Names another open ticket, or takes that back.

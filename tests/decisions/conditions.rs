@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use firebell::api::{
-    Condition, ConditionStatus, DuplicateRef, EscalationPolicy, EscalationRequest, HoldReason, Rca,
-    Signal, SignalState, Ticket,
+    Condition, ConditionStatus, DuplicateRef, EscalationPolicy, EscalationRequest, Rca, Signal,
+    SignalState, Ticket,
 };
 use firebell::controller::policy_status::{Found, status_of};
 use firebell::controller::shelf::{About, Kept, Standing};
@@ -20,7 +20,7 @@ use firebell::testkit::model::{Answer, Model, NAMESPACE};
 use serde_json::{Value, json};
 
 use crate::world::{
-    EXAMPLE, acknowledge, at, close, example, hold, lift, policy, resolve, with_policy,
+    EXAMPLE, acknowledge, at, await_vendor, close, example, lift, policy, resolve, with_policy,
 };
 
 /// Kind, type, and whether it stands True.
@@ -112,21 +112,9 @@ fn a_long_day(seen: &mut BTreeSet<Sight>) {
     model.edit_at(at("10:25"), "acknowledgement", |spec| {
         spec.acknowledgement = None;
     });
-    hold(
-        &mut model,
-        "10:30",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("20:00"),
-    );
+    await_vendor(&mut model, "10:30", Some("20:00"));
     lift(&mut model, "10:31", "vendor");
-    hold(
-        &mut model,
-        "10:32",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("11:00"),
-    );
+    await_vendor(&mut model, "10:32", Some("11:00"));
     watch(
         seen,
         &mut model,

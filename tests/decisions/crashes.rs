@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{EXAMPLE, acknowledge, at, close, example, hold, lift, resolve, with_policy};
+use super::world::{
+    EXAMPLE, acknowledge, at, await_change, await_customer, await_vendor, close, example, lift,
+    resolve, says, with_policy,
+};
 use firebell::api::{
-    ClosureReason, DeliveryState, EscalationRequest, HoldReason, Severity, Signal, SignalState,
-    TicketStatus,
+    ClosureReason, DeliveryState, EscalationRequest, Severity, SignalState, TicketStatus,
 };
 use firebell::testkit::model::{Answer, Fault, Model};
 use jiff::{SignedDuration, Timestamp};
@@ -106,14 +108,7 @@ const SCENARIOS: [Scenario; 11] = [
             ("10:20", SignalState::Resolved),
             ("10:40", SignalState::Firing),
         ] {
-            model.edit_at(at(clock), "signal", move |spec| {
-                let (severity, time) = (None, None);
-                spec.signal = Some(Signal {
-                    state,
-                    severity,
-                    time,
-                });
-            });
+            says(&mut model, clock, state);
         }
         model
     }),
@@ -152,8 +147,7 @@ const WAITING: [Scenario; 4] = [
         None,
         || {
             let mut model = with_policy(&super::hours::late_manager());
-            let reason = HoldReason::AwaitingVendor;
-            hold(&mut model, "10:35", "vendor", reason, Some("10:50"));
+            await_vendor(&mut model, "10:35", Some("10:50"));
             model
         },
     ),
@@ -170,29 +164,11 @@ const HELD: [Scenario; 3] = [
         None,
         || {
             let mut model = example();
-            hold(
-                &mut model,
-                "10:07",
-                "vendor",
-                HoldReason::AwaitingVendor,
-                Some("10:20"),
-            );
-            hold(
-                &mut model,
-                "10:18",
-                "customer",
-                HoldReason::AwaitingCustomer,
-                Some("12:00"),
-            );
+            await_vendor(&mut model, "10:07", Some("10:20"));
+            await_customer(&mut model, "10:18", Some("12:00"));
             lift(&mut model, "10:30", "customer");
             acknowledge(&mut model, "10:50");
-            hold(
-                &mut model,
-                "11:00",
-                "change",
-                HoldReason::AwaitingChange,
-                Some("11:40"),
-            );
+            await_change(&mut model, "11:00", Some("11:40"));
             model
         },
     ),
@@ -200,13 +176,7 @@ const HELD: [Scenario; 3] = [
         let mut model = example();
         let span = SignedDuration::from_secs(40);
         model.answer = Box::new(move |_| Answer::TakesAfter(span));
-        hold(
-            &mut model,
-            "10:05:20",
-            "vendor",
-            HoldReason::AwaitingVendor,
-            Some("10:25"),
-        );
+        await_vendor(&mut model, "10:05:20", Some("10:25"));
         model
     }),
     scenario(

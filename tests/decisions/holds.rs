@@ -2,8 +2,8 @@
 
 use super::holds_clocks::TARGETS;
 use super::world::{
-    EXAMPLE, acknowledge, at, example, hold, lift, notices, pages, policy, resolve, standing,
-    ticket, with_policy,
+    EXAMPLE, acknowledge, at, await_change, await_customer, await_vendor, example, hold, lift,
+    notices, pages, policy, resolve, standing, ticket, with_policy,
 };
 use firebell::api::{EscalationRequest, EscalationState, HoldReason, Phase, Severity};
 use firebell::testkit::model::{Answer, Model};
@@ -16,13 +16,7 @@ pub fn state(model: &Model) -> EscalationState {
 #[test]
 fn chain_and_repeats_freeze_while_a_valid_hold_exists_and_shift_by_the_held_time() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:27"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:27"));
     model.run_until(at("10:20"));
     assert_eq!(state(&model), EscalationState::Held);
     assert_eq!(
@@ -59,13 +53,7 @@ fn further_rounds_and_the_exhaustion_shift_too() {
 #[test]
 fn a_hold_lifted_before_its_end_releases_when_that_is_seen() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("12:00"),
-    );
+    await_vendor(&mut model, "10:07", Some("12:00"));
     lift(&mut model, "10:10", "vendor");
     model.run_until(at("10:20"));
     assert_eq!(
@@ -79,13 +67,7 @@ fn a_hold_lifted_before_its_end_releases_when_that_is_seen() {
 fn acknowledgement_expiry_freezes() {
     let mut model = example();
     acknowledge(&mut model, "10:07");
-    hold(
-        &mut model,
-        "10:17",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        None,
-    );
+    await_customer(&mut model, "10:17", None);
     lift(&mut model, "12:17", "customer");
     model.run_until(at("12:36"));
     assert_eq!(model.status().phase, Some(Phase::Acknowledged));
@@ -100,13 +82,7 @@ fn acknowledgement_expiry_freezes() {
 #[test]
 fn an_acknowledgement_given_during_a_hold_has_its_whole_time_after_it() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:02",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        Some("13:00"),
-    );
+    await_customer(&mut model, "10:02", Some("13:00"));
     acknowledge(&mut model, "11:00");
     model.run_until(at("13:29"));
     assert_eq!(model.status().phase, Some(Phase::Acknowledged));
@@ -117,27 +93,9 @@ fn an_acknowledgement_given_during_a_hold_has_its_whole_time_after_it() {
 #[test]
 fn overlaps_count_once() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:20"),
-    );
-    hold(
-        &mut model,
-        "10:12",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        Some("10:27"),
-    );
-    hold(
-        &mut model,
-        "10:13",
-        "change",
-        HoldReason::AwaitingChange,
-        Some("10:15"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:20"));
+    await_customer(&mut model, "10:12", Some("10:27"));
+    await_change(&mut model, "10:13", Some("10:15"));
     model.run_until(at("10:40"));
     assert_eq!(
         pages(&model)[2..],
@@ -152,13 +110,7 @@ fn overlaps_count_once() {
 #[test]
 fn setting_and_lifting_is_told_to_those_already_paged() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:16",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:30"),
-    );
+    await_vendor(&mut model, "10:16", Some("10:30"));
     model.run_until(at("10:31"));
     assert_eq!(
         notices(&model),
@@ -185,13 +137,7 @@ fn those_whom_the_policy_names_hear_of_holds_too() {
     let text =
         format!("{EXAMPLE}communication: {{notifyOn: [Held], notify: [{{contact: carol}}]}}\n");
     let mut model = with_policy(&text);
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:30"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:30"));
     model.run_until(at("10:08"));
     assert_eq!(notices(&model), ["10:07 Held carol", "10:07 Held alice"]);
 }
@@ -199,13 +145,7 @@ fn those_whom_the_policy_names_hear_of_holds_too() {
 #[test]
 fn a_severity_raised_during_a_hold_starts_its_round_when_the_hold_ends() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:27"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:27"));
     model.edit_at(at("10:15"), "severity", |spec| {
         spec.severity = Some(Severity::Critical);
     });
@@ -220,13 +160,7 @@ fn a_severity_raised_during_a_hold_starts_its_round_when_the_hold_ends() {
 fn an_acknowledgement_revoked_during_a_hold_starts_its_round_when_the_hold_ends() {
     let mut model = example();
     acknowledge(&mut model, "10:01");
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:27"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:27"));
     model.edit_at(at("10:15"), "acknowledgement", |spec| {
         spec.acknowledgement = None;
     });
@@ -239,13 +173,7 @@ fn a_page_under_way_when_the_hold_is_set_waits_and_leaves_under_its_id_on_releas
     let mut model = example();
     let span = SignedDuration::from_mins(1);
     model.answer = Box::new(move |_| Answer::TakesAfter(span));
-    hold(
-        &mut model,
-        "10:00:30",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:20"),
-    );
+    await_vendor(&mut model, "10:00:30", Some("10:20"));
     model.run_until(at("10:19"));
     assert_eq!(pages(&model), Vec::<String>::new());
     model.answer = Box::new(|_| Answer::Takes);
@@ -258,13 +186,7 @@ fn a_page_under_way_when_the_hold_is_set_waits_and_leaves_under_its_id_on_releas
 #[test]
 fn a_held_ticket_says_what_it_waits_for_and_until_when() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:27"),
-    );
+    await_vendor(&mut model, "10:07", Some("10:27"));
     model.run_until(at("10:08"));
     let status = model.status();
     let waiting = status.waiting_for.unwrap();
@@ -287,13 +209,7 @@ fn a_held_ticket_says_what_it_waits_for_and_until_when() {
 #[test]
 fn a_request_on_a_held_chain_pages_nobody_and_says_why() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:02",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("12:00"),
-    );
+    await_vendor(&mut model, "10:02", Some("12:00"));
     ask(&mut model, "10:04");
     model.run_until(at("10:10"));
     assert_eq!(pages(&model).len(), 1);
@@ -346,24 +262,12 @@ fn a_hold_does_not_keep_a_resolved_ticket_from_closing_and_holds_it_again_once_r
     let mut model = with_policy(&text);
     acknowledge(&mut model, "10:01");
     resolve(&mut model, "10:05");
-    hold(
-        &mut model,
-        "10:10",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        Some("20:00"),
-    );
+    await_customer(&mut model, "10:10", Some("20:00"));
     model.run_until(at("13:05"));
     assert_eq!(model.status().phase, Some(Phase::Closed));
 
     let mut model = with_policy(TARGETS);
-    hold(
-        &mut model,
-        "10:02",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        Some("12:00"),
-    );
+    await_customer(&mut model, "10:02", Some("12:00"));
     resolve(&mut model, "10:20");
     model.edit_at(at("11:00"), "resolution", |spec| spec.resolution = None);
     model.run_until(at("12:01"));
@@ -377,13 +281,7 @@ fn a_hold_does_not_keep_a_resolved_ticket_from_closing_and_holds_it_again_once_r
 fn a_ticket_that_is_reopened_under_a_hold_is_held_by_the_very_write_that_reopens_it() {
     let mut model = with_policy(TARGETS);
     resolve(&mut model, "10:20");
-    hold(
-        &mut model,
-        "10:30",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        Some("12:00"),
-    );
+    await_customer(&mut model, "10:30", Some("12:00"));
     model.run_until(at("10:59"));
     let writes = model.writes;
     model.edit_at(at("11:00"), "resolution", |spec| spec.resolution = None);
@@ -437,13 +335,7 @@ fn a_hold_set_at_creation_holds_the_first_page_back() {
 fn nothing_is_written_while_a_ticket_is_held_and_nothing_changes() {
     let mut model = example();
     acknowledge(&mut model, "10:02");
-    hold(
-        &mut model,
-        "10:04",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        None,
-    );
+    await_customer(&mut model, "10:04", None);
     model.run_until(at("10:06"));
     let writes = model.writes;
     model.run_until(at("22:00"));
@@ -457,13 +349,7 @@ fn the_update_cadence_freezes_and_goes_on_after_the_hold_with_its_reminder() {
     let text = EXAMPLE.replacen("responseTarget: 15m", row, 1) + overdue;
     let mut model = with_policy(&text);
     acknowledge(&mut model, "10:05");
-    hold(
-        &mut model,
-        "10:25",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("12:25"),
-    );
+    await_vendor(&mut model, "10:25", Some("12:25"));
     model.run_until(at("12:20"));
     assert_eq!(standing(&model, "UpdateOverdue"), None);
     model.run_until(at("13:01"));

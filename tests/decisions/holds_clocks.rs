@@ -1,6 +1,6 @@
 //! Response and resolution clock under holds (api.md section 5, row "Hold").
 
-use super::world::{acknowledge, at, hold, resolve, standing, with_policy};
+use super::world::{acknowledge, at, await_vendor, hold, resolve, standing, with_policy};
 use firebell::api::{HoldReason, TargetState};
 use jiff::Timestamp;
 
@@ -20,13 +20,7 @@ steps:
 fn the_resolution_clock_stands_still_and_its_due_time_shifts() {
     let mut model = with_policy(TARGETS);
     acknowledge(&mut model, "10:05");
-    hold(
-        &mut model,
-        "10:20",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("11:20"),
-    );
+    await_vendor(&mut model, "10:20", Some("11:20"));
     model.run_until(at("11:10"));
     let clock = model.status().targets.unwrap().resolution;
     assert_eq!(
@@ -47,13 +41,7 @@ fn the_resolution_clock_stands_still_and_its_due_time_shifts() {
 fn a_ticket_resolved_while_it_is_held_met_its_target() {
     let mut model = with_policy(TARGETS);
     acknowledge(&mut model, "10:05");
-    hold(
-        &mut model,
-        "10:20",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("14:00"),
-    );
+    await_vendor(&mut model, "10:20", Some("14:00"));
     resolve(&mut model, "12:00");
     model.run_until(at("15:00"));
     let status = model.status();
@@ -76,13 +64,7 @@ fn on_release_a_target_shifts_by_the_working_time_that_was_held() {
     );
     let mut model = with_policy(&format!("{hours}{text}"));
     acknowledge(&mut model, "10:05");
-    hold(
-        &mut model,
-        "11:30",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("15:00"),
-    );
+    await_vendor(&mut model, "11:30", Some("15:00"));
     model.run_until(at("16:00"));
     let clock = model.status().targets.unwrap().resolution;
     assert_eq!(
@@ -97,13 +79,7 @@ fn on_release_a_target_shifts_by_the_working_time_that_was_held() {
 #[test]
 fn the_response_clock_pauses_only_for_maintenance() {
     let mut model = with_policy(TARGETS);
-    hold(
-        &mut model,
-        "10:05",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("11:00"),
-    );
+    await_vendor(&mut model, "10:05", Some("11:00"));
     model.run_until(at("10:20"));
     let clock = model.status().targets.unwrap().response;
     assert_eq!(clock.breach_time.unwrap().0, at("10:15"));

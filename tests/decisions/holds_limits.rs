@@ -2,7 +2,10 @@
 
 use super::holds::state;
 use super::holds_clocks::TARGETS;
-use super::world::{EXAMPLE, acknowledge, at, example, hold, lift, pages, standing, with_policy};
+use super::world::{
+    EXAMPLE, acknowledge, at, await_change, await_customer, await_vendor, example, hold, lift,
+    pages, standing, with_policy,
+};
 use firebell::api::{Assignment, EscalationState, HoldReason};
 use jiff::SignedDuration;
 use proptest::prelude::{prop, proptest};
@@ -10,13 +13,7 @@ use proptest::prelude::{prop, proptest};
 #[test]
 fn on_a_ticket_nobody_answered_a_hold_must_end_within_4_h_of_when_it_was_first_seen() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("14:08"),
-    );
+    await_vendor(&mut model, "10:07", Some("14:08"));
     model.run_until(at("10:16"));
     assert_eq!(pages(&model).len(), 4, "it is ignored");
     let message = standing(&model, "HoldInvalid").unwrap();
@@ -37,8 +34,7 @@ fn on_a_ticket_nobody_answered_a_hold_must_end_within_4_h_of_when_it_was_first_s
 #[test]
 fn a_hold_that_ends_exactly_4_h_after_it_was_first_seen_counts() {
     let mut model = example();
-    let reason = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:07", "vendor", reason, Some("14:07"));
+    await_vendor(&mut model, "10:07", Some("14:07"));
     model.run_until(at("10:16"));
     assert_eq!(standing(&model, "HoldInvalid"), None);
     assert_eq!(state(&model), EscalationState::Held);
@@ -47,20 +43,8 @@ fn a_hold_that_ends_exactly_4_h_after_it_was_first_seen_counts() {
 #[test]
 fn editing_a_hold_does_not_keep_an_unanswered_ticket_quiet_for_longer() {
     let mut model = example();
-    hold(
-        &mut model,
-        "10:01",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("14:00"),
-    );
-    hold(
-        &mut model,
-        "13:00",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("16:00"),
-    );
+    await_vendor(&mut model, "10:01", Some("14:00"));
+    await_vendor(&mut model, "13:00", Some("16:00"));
     model.run_until(at("13:05"));
     assert!(
         standing(&model, "HoldInvalid")
@@ -77,13 +61,7 @@ fn editing_a_hold_does_not_keep_an_unanswered_ticket_quiet_for_longer() {
 fn without_until_time_only_awaiting_customer_and_awaiting_vendor_at_most_7_days() {
     let mut model = example();
     acknowledge(&mut model, "10:01");
-    hold(
-        &mut model,
-        "10:05",
-        "change",
-        HoldReason::AwaitingChange,
-        None,
-    );
+    await_change(&mut model, "10:05", None);
     model.run_until(at("10:06"));
     assert!(
         standing(&model, "HoldInvalid")
@@ -112,27 +90,9 @@ fn without_until_time_only_awaiting_customer_and_awaiting_vendor_at_most_7_days(
 fn an_edit_of_a_hold_moves_its_end() {
     let mut model = example();
     acknowledge(&mut model, "10:01");
-    hold(
-        &mut model,
-        "10:05",
-        "change",
-        HoldReason::AwaitingChange,
-        Some("10:30"),
-    );
-    hold(
-        &mut model,
-        "10:20",
-        "change",
-        HoldReason::AwaitingChange,
-        Some("18:00"),
-    );
-    hold(
-        &mut model,
-        "16:00",
-        "change",
-        HoldReason::AwaitingChange,
-        Some("16:05"),
-    );
+    await_change(&mut model, "10:05", Some("10:30"));
+    await_change(&mut model, "10:20", Some("18:00"));
+    await_change(&mut model, "16:00", Some("16:05"));
     model.run_until(at("16:31"));
     assert_eq!(
         pages(&model).last().unwrap(),
@@ -145,13 +105,7 @@ fn an_edit_of_a_hold_moves_its_end() {
 fn a_hold_that_was_valid_by_an_answer_ends_when_the_answer_is_taken_back() {
     let mut model = example();
     acknowledge(&mut model, "10:01");
-    hold(
-        &mut model,
-        "10:07",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        None,
-    );
+    await_vendor(&mut model, "10:07", None);
     model.edit_at(at("12:00"), "acknowledgement", |spec| {
         spec.acknowledgement = None;
     });
@@ -169,13 +123,7 @@ fn an_assignment_is_an_answer_for_a_hold() {
             note: None,
         });
     });
-    hold(
-        &mut model,
-        "10:02",
-        "customer",
-        HoldReason::AwaitingCustomer,
-        None,
-    );
+    await_customer(&mut model, "10:02", None);
     model.run_until(at("10:20"));
     assert_eq!(pages(&model), ["10:00 on-call round 1"]);
 }
@@ -184,13 +132,7 @@ fn an_assignment_is_an_answer_for_a_hold() {
 fn a_hold_seen_late_counts_from_when_it_was_written() {
     let mut model = example();
     model.run_until(at("10:01"));
-    hold(
-        &mut model,
-        "10:03",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("11:03"),
-    );
+    await_vendor(&mut model, "10:03", Some("11:03"));
     model.now = at("10:50");
     model.run_until(at("11:16"));
     assert_eq!(
@@ -206,11 +148,10 @@ fn a_hold_seen_late_counts_from_when_it_was_written() {
 #[test]
 fn a_hold_that_an_edit_seen_late_makes_valid_counts_from_when_it_was_edited() {
     let mut model = example();
-    let reason = HoldReason::AwaitingChange;
-    hold(&mut model, "10:01", "change", reason, None);
+    await_change(&mut model, "10:01", None);
     model.run_until(at("10:02"));
     assert!(standing(&model, "HoldInvalid").is_some());
-    hold(&mut model, "10:03", "change", reason, Some("11:03"));
+    await_change(&mut model, "10:03", Some("11:03"));
     model.now = at("10:50");
     model.run_until(at("11:06"));
     assert_eq!(pages(&model)[1..], ["11:05 on-call repeat 1 round 1"]);
@@ -220,13 +161,7 @@ fn a_hold_that_an_edit_seen_late_makes_valid_counts_from_when_it_was_edited() {
 fn a_hold_that_ended_during_a_downtime_is_released_at_its_true_end() {
     let mut model = with_policy(TARGETS);
     acknowledge(&mut model, "10:01");
-    hold(
-        &mut model,
-        "10:10",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:40"),
-    );
+    await_vendor(&mut model, "10:10", Some("10:40"));
     model.run_until(at("10:12"));
     model.now = at("12:00");
     model.run_until(at("12:01"));
@@ -285,9 +220,8 @@ proptest! {
 #[test]
 fn a_hold_that_was_prolonged_while_nobody_looked_has_counted_without_a_gap() {
     let mut model = example();
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
-    hold(&mut model, "10:08", "vendor", vendor, Some("10:40"));
+    await_vendor(&mut model, "10:02", Some("10:10"));
+    await_vendor(&mut model, "10:08", Some("10:40"));
     model.run_until(at("10:05"));
     model.down_until(at("10:20"));
     model.run_until(at("10:21"));
@@ -300,8 +234,7 @@ fn a_hold_that_was_prolonged_while_nobody_looked_has_counted_without_a_gap() {
 fn an_acknowledgement_that_ran_out_before_the_hold_allows_no_long_one() {
     let mut model = example();
     acknowledge(&mut model, "10:05");
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:40", "vendor", vendor, Some("16:00"));
+    await_vendor(&mut model, "10:40", Some("16:00"));
     model.run_until(at("10:30"));
     model.down_until(at("10:50"));
     model.run_until(at("10:51"));

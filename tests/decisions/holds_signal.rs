@@ -1,21 +1,10 @@
 //! What a source says while a hold stands: api.md section 5, rows "Hold" and "Signal" together (docs/holds.md).
 
-use super::world::{EXAMPLE, at, hold, pages, policy, ticket};
-use firebell::api::{HoldReason, Phase, Signal, SignalState, Time};
+use super::world::{EXAMPLE, at, await_vendor, pages, policy, says, ticket};
+use firebell::api::{Phase, Signal, SignalState, Time};
 use firebell::testkit::model::Model;
 
 use SignalState::{Firing, Resolved};
-
-fn says(model: &mut Model, clock: &str, state: SignalState) {
-    let time = Some(Time(at(clock)));
-    model.edit_at(at(clock), "signal", move |spec| {
-        spec.signal = Some(Signal {
-            state,
-            severity: None,
-            time,
-        });
-    });
-}
 
 /// A ticket whose source fires from the start, held from then until then; quiet for 20 minutes = resolved.
 pub fn held(from: &str, until: &str) -> Model {
@@ -27,13 +16,7 @@ pub fn held(from: &str, until: &str) -> Model {
     });
     let text = format!("{EXAMPLE}signal: {{onResolved: Resolve, resolveAfter: 20m}}\n");
     let mut model = Model::new(policy(&text), spec, at("10:00"));
-    hold(
-        &mut model,
-        from,
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some(until),
-    );
+    await_vendor(&mut model, from, Some(until));
     model
 }
 

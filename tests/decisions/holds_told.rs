@@ -1,7 +1,9 @@
 //! What is said and remembered of holds, suspensions and maintenance (api.md section 5, row "Hold").
 
 use super::holds::state;
-use super::world::{EXAMPLE, acknowledge, at, example, hold, lift, resolve, standing, with_policy};
+use super::world::{
+    EXAMPLE, acknowledge, at, await_vendor, example, hold, lift, resolve, standing, with_policy,
+};
 use firebell::api::{EscalationState, HoldReason};
 use firebell::testkit::model::Model;
 
@@ -94,8 +96,7 @@ fn maintenance_after_the_answer_releases_no_response_clock() {
 #[test]
 fn a_hold_is_remembered_through_the_resolution_as_long_as_it_is_there() {
     let mut model = example();
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:01", "vendor", vendor, Some("12:00"));
+    await_vendor(&mut model, "10:01", Some("12:00"));
     resolve(&mut model, "10:05");
     model.run_until(at("10:06"));
     let seen = model.status().holding.unwrap().seen;
@@ -117,9 +118,8 @@ fn maintenance_is_not_remembered_through_the_resolution() {
 #[test]
 fn an_edit_seen_late_of_a_hold_that_was_over_holds_from_the_edit_and_leaves_the_gap_free() {
     let mut model = example();
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
-    hold(&mut model, "10:15", "vendor", vendor, Some("10:40"));
+    await_vendor(&mut model, "10:02", Some("10:10"));
+    await_vendor(&mut model, "10:15", Some("10:40"));
     model.run_until(at("10:03"));
     model.down_until(at("10:20"));
     model.run_until(at("10:21"));
@@ -133,7 +133,7 @@ fn a_long_hold_goes_on_past_the_moment_at_which_the_acknowledgement_would_have_r
     let mut model = example();
     acknowledge(&mut model, "10:05");
     let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:10", "vendor", vendor, Some("18:00"));
+    await_vendor(&mut model, "10:10", Some("18:00"));
     hold(&mut model, "10:50", "other", vendor, Some("10:55"));
     model.run_until(at("11:00"));
     assert_eq!(standing(&model, "HoldInvalid"), None);
@@ -147,8 +147,7 @@ fn a_long_hold_goes_on_past_the_moment_at_which_the_acknowledgement_would_have_r
 fn a_long_hold_written_after_the_acknowledgement_ran_out_never_counts() {
     let mut model = example();
     acknowledge(&mut model, "10:05");
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:40", "vendor", vendor, Some("16:00"));
+    await_vendor(&mut model, "10:40", Some("16:00"));
     model.run_until(at("10:30"));
     model.down_until(at("10:50"));
     model.run_until(at("10:51"));
@@ -161,9 +160,8 @@ fn a_held_chain_shows_no_page_that_it_would_have_sent_at_its_own_time() {
         let chain = model.status().escalation.unwrap();
         (chain.next_step, chain.next_time.map(|time| time.0))
     };
-    let vendor = HoldReason::AwaitingVendor;
     let mut model = example();
-    hold(&mut model, "10:12", "vendor", vendor, Some("10:30"));
+    await_vendor(&mut model, "10:12", Some("10:30"));
     model.run_until(at("10:11"));
     assert_eq!(armed(&model).1, Some(at("10:15")));
     model.run_until(at("10:13"));
@@ -173,9 +171,8 @@ fn a_held_chain_shows_no_page_that_it_would_have_sent_at_its_own_time() {
 #[test]
 fn a_hold_that_is_edited_at_its_very_end_was_over_and_holds_anew() {
     let mut model = example();
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
-    hold(&mut model, "10:10", "vendor", vendor, Some("10:30"));
+    await_vendor(&mut model, "10:02", Some("10:10"));
+    await_vendor(&mut model, "10:10", Some("10:30"));
     model.run_until(at("10:11"));
     assert_eq!(told(&model, "Held").len(), 2);
     let since = model.status().holding.unwrap().since_time;

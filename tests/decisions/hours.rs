@@ -1,7 +1,9 @@
 //! Steps that wait for their opening hours, and what goes on meanwhile: api.md section 3.1, a test per sentence.
 
-use super::world::{EXAMPLE, acknowledge, ask, at, hold, pages, policy, ticket, with_policy};
-use firebell::api::{HoldReason, Severity, StepResult};
+use super::world::{
+    EXAMPLE, acknowledge, ask, at, await_vendor, pages, policy, ticket, with_policy,
+};
+use firebell::api::{Severity, StepResult};
 use firebell::domain::policy::ValidPolicy;
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
@@ -228,13 +230,7 @@ fn a_request_to_go_further_leaves_the_one_that_waits_behind() {
 #[test]
 fn hours_that_begin_during_a_hold_page_with_its_end() {
     let mut model = with_policy(&late_manager());
-    hold(
-        &mut model,
-        "10:35",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:50"),
-    );
+    await_vendor(&mut model, "10:35", Some("10:50"));
     model.run_until(at("11:00"));
     assert_eq!(pages(&model).last().unwrap(), "10:50 manager round 1");
     let late = model.told.iter().any(|told| told.note.contains("late"));
@@ -244,13 +240,7 @@ fn hours_that_begin_during_a_hold_page_with_its_end() {
 #[test]
 fn hours_that_begin_after_a_hold_are_waited_for_as_before() {
     let mut model = with_policy(&late_manager());
-    hold(
-        &mut model,
-        "10:20",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:30"),
-    );
+    await_vendor(&mut model, "10:20", Some("10:30"));
     model.run_until(at("10:59"));
     assert_eq!(
         pages(&model)[3..],

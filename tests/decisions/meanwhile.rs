@@ -1,7 +1,7 @@
 //! Facts that arrive while a page is on its way: what left is recorded and told, then the fact is acted on.
 
-use super::world::{acknowledge, at, example, hold, notices, pages, resolve};
-use firebell::api::{DeliveryState, EscalationState, HoldReason, Severity, StepResult};
+use super::world::{acknowledge, at, await_vendor, example, notices, pages, resolve};
+use firebell::api::{DeliveryState, EscalationState, Severity, StepResult};
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
 
@@ -239,8 +239,7 @@ fn whoever_a_stopped_process_may_have_paged_hears_of_an_acknowledgement_and_the_
 #[test]
 fn a_page_that_left_just_before_a_hold_is_recorded_and_told_and_does_not_come_again_after_it() {
     let mut model = hesitant();
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:15:00.2", "vendor", vendor, Some("10:30"));
+    await_vendor(&mut model, "10:15:00.2", Some("10:30"));
     model.run_until(at("10:16"));
     let escalated = told(&model).into_iter().filter(|told| *told == "Escalated");
     assert_eq!(escalated.count(), 2, "on-call and manager");
@@ -270,8 +269,7 @@ fn a_page_that_is_answered_in_the_very_moment_the_severity_is_lowered_does_not_c
 fn a_page_that_is_answered_under_a_hold_is_on_record_as_delivered_and_does_not_come_again() {
     let mut model = example();
     model.answer = Box::new(|_| Answer::AnswersAfter(SignedDuration::from_mins(3)));
-    let vendor = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:02", "vendor", vendor, Some("10:10"));
+    await_vendor(&mut model, "10:02", Some("10:10"));
     model.run_until(at("10:04"));
     let delivered = Some(DeliveryState::Delivered);
     assert_eq!(state_of(&model, "contact/alice"), delivered);

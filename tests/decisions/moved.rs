@@ -317,8 +317,7 @@ fn a_single_request_is_refused_with_a_word_when_the_ticket_is_resolved() {
 #[test]
 fn a_chain_that_was_held_from_the_start_opens_with_the_release_also_where_it_was_raised_then() {
     let mut model = example();
-    let vendor = firebell::api::HoldReason::AwaitingVendor;
-    super::world::hold(&mut model, "10:00", "vendor", vendor, Some("10:30"));
+    super::world::await_vendor(&mut model, "10:00", Some("10:30"));
     judge(&mut model, "10:30", Severity::Critical);
     model.run_until(at("10:31"));
     assert_eq!(chain(&model).start_reason, Some(StartReason::Opened));

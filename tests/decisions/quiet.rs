@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::world::{acknowledge, at, close, example, hold, resolve};
+use super::world::{acknowledge, at, await_vendor, close, example, hold, resolve};
 use firebell::api::{ClosureReason, HoldReason};
 use firebell::domain::decide::decide;
 use firebell::domain::next::Next;
@@ -51,13 +51,7 @@ fn an_acknowledged_ticket_is_quiet_until_the_acknowledgement_expires() {
 fn a_held_ticket_is_quiet_until_its_hold_ends() {
     let mut model = example();
     acknowledge(&mut model, "10:07");
-    hold(
-        &mut model,
-        "10:10",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("13:00"),
-    );
+    await_vendor(&mut model, "10:10", Some("13:00"));
     hold(&mut model, "10:20", "bad", HoldReason::Other, None);
     stays_quiet(model, at("13:30"));
 }

@@ -2,7 +2,8 @@
 
 use firebell::api::{
     Acknowledgement, Closure, ClosureReason, ConditionStatus, EscalationPolicySpec,
-    EscalationRequest, Hold, HoldReason, Resolution, Severity, TicketSpec, Time,
+    EscalationRequest, Hold, HoldReason, Resolution, Severity, Signal, SignalState, TicketSpec,
+    Time,
 };
 use firebell::testkit::model::Model;
 use jiff::Timestamp;
@@ -90,6 +91,18 @@ pub fn close(model: &mut Model, clock: &str, reason: ClosureReason) {
     });
 }
 
+/// The source says something.
+pub fn says(model: &mut Model, clock: &str, state: SignalState) {
+    let time = Some(Time(at(clock)));
+    model.edit_at(at(clock), "signal", move |spec| {
+        spec.signal = Some(Signal {
+            state,
+            severity: None,
+            time,
+        });
+    });
+}
+
 /// Sets a hold, or changes the one of that name.
 pub fn hold(model: &mut Model, clock: &str, name: &str, reason: HoldReason, until: Option<&str>) {
     let hold = Hold {
@@ -103,6 +116,22 @@ pub fn hold(model: &mut Model, clock: &str, name: &str, reason: HoldReason, unti
         spec.holds.retain(|known| known.name != hold.name);
         spec.holds.push(hold.clone());
     });
+}
+
+/// Holds the ticket for its vendor, or changes until when.
+pub fn await_vendor(model: &mut Model, clock: &str, until: Option<&str>) {
+    hold(model, clock, "vendor", HoldReason::AwaitingVendor, until);
+}
+
+/// Holds the ticket for the customer, or changes until when.
+pub fn await_customer(model: &mut Model, clock: &str, until: Option<&str>) {
+    let reason = HoldReason::AwaitingCustomer;
+    hold(model, clock, "customer", reason, until);
+}
+
+/// Holds the ticket for a change, or changes until when.
+pub fn await_change(model: &mut Model, clock: &str, until: Option<&str>) {
+    hold(model, clock, "change", HoldReason::AwaitingChange, until);
 }
 
 /// Lifts a hold.

@@ -1,7 +1,6 @@
 //! api.md section 5, row "Clock".
 
-use super::says;
-use crate::world::{EXAMPLE, at, pages, policy, ticket};
+use crate::world::{EXAMPLE, at, pages, policy, says, ticket};
 use firebell::api::SignalState;
 use firebell::testkit::model::Model;
 

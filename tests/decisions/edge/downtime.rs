@@ -2,11 +2,9 @@
 
 use super::{escalation, is_true, response, told};
 use crate::world::{
-    EXAMPLE, acknowledge, at, close, example, hold, notices, pages, resolve, with_policy,
+    EXAMPLE, acknowledge, at, await_vendor, close, example, notices, pages, resolve, with_policy,
 };
-use firebell::api::{
-    ClosureReason, DeliveryState, EscalationState, HoldReason, Phase, StepRecord, StepResult,
-};
+use firebell::api::{ClosureReason, DeliveryState, EscalationState, Phase, StepRecord, StepResult};
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
 
@@ -68,8 +66,7 @@ fn facts_come_first_acknowledged_meanwhile_nobody_is_paged() {
 #[test]
 fn facts_come_first_held_meanwhile_nobody_is_paged() {
     let mut model = example();
-    let reason = HoldReason::AwaitingVendor;
-    hold(&mut model, "10:03", "vendor", reason, Some("11:00"));
+    await_vendor(&mut model, "10:03", Some("11:00"));
     let model = down(model, "10:20");
     assert_eq!(pages(&model), ["10:00 on-call round 1"]);
     assert_eq!(escalation(&model).state, EscalationState::Held);

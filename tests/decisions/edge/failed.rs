@@ -1,9 +1,9 @@
 //! api.md section 5, row "Delivery failed for good". The contact's next way is the outbox's (`tests/outbox.rs`).
 
-use super::{condition, escalation, is_true, says, told};
+use super::{condition, escalation, is_true, told};
 use crate::hours::late_manager;
 use crate::notices::told_everything;
-use crate::world::{EXAMPLE, acknowledge, at, example, hold, pages, with_policy};
+use crate::world::{EXAMPLE, acknowledge, at, example, hold, pages, says, with_policy};
 use firebell::api::{Audience, EscalationState, HoldReason, SignalState, Update};
 use firebell::domain::telling::delivery::FailureCause;
 use firebell::testkit::model::{Answer, Model};

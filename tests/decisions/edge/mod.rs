@@ -2,8 +2,7 @@
 
 use crate::world::at;
 use firebell::api::{
-    Condition, ConditionStatus, Escalation, Severity, Signal, SignalState, TargetClock, Time,
-    Validation, ValidationResult,
+    Condition, ConditionStatus, Escalation, Severity, TargetClock, Validation, ValidationResult,
 };
 use firebell::testkit::model::Model;
 
@@ -29,18 +28,6 @@ mod stable;
 fn judge(model: &mut Model, clock: &str, level: Severity) {
     model.edit_at(at(clock), "severity", move |spec| {
         spec.severity = Some(level);
-    });
-}
-
-/// The source says something.
-fn says(model: &mut Model, clock: &str, state: SignalState) {
-    let time = Some(Time(at(clock)));
-    model.edit_at(at(clock), "signal", move |spec| {
-        spec.signal = Some(Signal {
-            state,
-            severity: None,
-            time,
-        });
     });
 }
 

@@ -2,11 +2,10 @@
 
 use super::{down_until, escalation, judge, resolution, response, take_back_resolution, told};
 use crate::world::{
-    EXAMPLE, acknowledge, at, example, hold, notices, pages, resolve, ticket, with_policy,
+    EXAMPLE, acknowledge, at, await_vendor, example, notices, pages, resolve, ticket, with_policy,
 };
 use firebell::api::{
-    EscalationState, HoldReason, Severity, Signal, SignalState, StartReason, StepResult,
-    TargetState,
+    EscalationState, Severity, Signal, SignalState, StartReason, StepResult, TargetState,
 };
 use firebell::testkit::model::{Answer, Model};
 
@@ -341,24 +340,12 @@ fn delayed() -> Model {
 #[test]
 fn a_raise_while_a_hold_keeps_the_first_step_waiting_leaves_the_rest_of_the_delay_for_after_it() {
     let mut model = delayed();
-    hold(
-        &mut model,
-        "10:05",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:15"),
-    );
+    await_vendor(&mut model, "10:05", Some("10:15"));
     judge(&mut model, "10:10", Severity::Critical);
     model.run_until(at("10:31"));
     assert_eq!(pages(&model), ["10:30 on-call round 2"]);
     let mut long = delayed();
-    hold(
-        &mut long,
-        "10:05",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:45"),
-    );
+    await_vendor(&mut long, "10:05", Some("10:45"));
     judge(&mut long, "10:40", Severity::Critical);
     long.run_until(at("11:01"));
     assert_eq!(pages(&long), ["11:00 on-call round 2"]);
@@ -367,13 +354,7 @@ fn a_raise_while_a_hold_keeps_the_first_step_waiting_leaves_the_rest_of_the_dela
 #[test]
 fn a_raise_after_a_hold_counts_the_new_delay_without_the_held_time() {
     let mut model = delayed();
-    hold(
-        &mut model,
-        "10:05",
-        "vendor",
-        HoldReason::AwaitingVendor,
-        Some("10:15"),
-    );
+    await_vendor(&mut model, "10:05", Some("10:15"));
     judge(&mut model, "10:18", Severity::Critical);
     model.run_until(at("10:31"));
     assert_eq!(pages(&model), ["10:30 on-call round 2"]);

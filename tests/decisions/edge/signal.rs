@@ -1,10 +1,11 @@
 //! api.md section 5, row "Signal".
 
 use super::{
-    condition, down_until, escalation, is_true, response, says, take_back_resolution, told,
-    validate,
+    condition, down_until, escalation, is_true, response, take_back_resolution, told, validate,
 };
-use crate::world::{EXAMPLE, acknowledge, at, close, pages, policy, resolve, ticket, with_policy};
+use crate::world::{
+    EXAMPLE, acknowledge, at, close, pages, policy, resolve, says, ticket, with_policy,
+};
 use firebell::api::{
     ClosureReason, EscalationState, Phase, Signal, SignalState, StepResult, TargetState, Time,
     ValidationResult,
