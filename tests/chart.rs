@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use firebell::app::{Cli, Command};
+use firebell::testkit::controlplane::ControlPlaneError;
 use firebell::testkit::eventually;
 use firebell::testkit::stage::{LEASE_ROLE, LIMIT, ROLE, Stage};
 use serde_json::{Value, json};
@@ -45,6 +46,55 @@ async fn rendered(stage: &Stage<'_>, extra: &[&str]) -> Result<String, String> {
     ];
     let args: Vec<&str> = common.into_iter().chain(extra.iter().copied()).collect();
     helm(stage, &args).await
+}
+
+/// The objects of what was rendered.
+fn objects_of(text: &str) -> Vec<Value> {
+    text.split("\n---")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect()
+}
+
+fn of_kind<'o>(objects: &'o [Value], kind: &'o str) -> impl Iterator<Item = &'o Value> {
+    objects.iter().filter(move |object| object["kind"] == kind)
+}
+
+/// What the program makes of the arguments of a Deployment's pod.
+fn command_of(deployment: &Value) -> Command {
+    let given = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
+    let line = ["firebell".to_owned()].into_iter().chain(given);
+    Cli::try_parse_from(line).unwrap().command
+}
+
+/// The pod that a Deployment makes, under this name.
+fn pod_of(deployment: &Value, name: &str) -> Value {
+    let template = &deployment["spec"]["template"];
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
+    pod["metadata"]["name"] = name.into();
+    pod
+}
+
+/// From now on pods of the stage's namespace are restricted.
+async fn restrict(stage: &Stage<'_>) {
+    let restricted = "pod-security.kubernetes.io/enforce=restricted";
+    let label = ["label", "namespace", &stage.namespace, restricted];
+    stage.plane.kubectl(label).run().await.unwrap();
+}
+
+/// What the API server says of a pod, which it does not store.
+async fn tried(stage: &Stage<'_>, pod: &Value) -> Result<String, ControlPlaneError> {
+    let create = [
+        "-n",
+        &stage.namespace,
+        "create",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+    ];
+    let kubectl = stage.plane.kubectl(create).input(pod.to_string());
+    kubectl.run().await
 }
 
 async fn apply(stage: &Stage<'_>, objects: String) {
@@ -199,10 +249,7 @@ async fn installed_for_some_namespaces_it_may_do_nothing_elsewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn its_pod_is_taken_where_pods_are_restricted() {
     let stage = Stage::set("chart").await;
-    let n = stage.namespace.as_str();
-    let restricted = "pod-security.kubernetes.io/enforce=restricted";
-    let label = ["label", "namespace", n, restricted];
-    stage.plane.kubectl(label).run().await.unwrap();
+    restrict(&stage).await;
     let objects = rendered(&stage, &[]).await.unwrap();
     apply(&stage, objects).await;
 
@@ -215,31 +262,14 @@ async fn its_pod_is_taken_where_pods_are_restricted() {
     let text = rendered(&stage, &only).await.unwrap();
     let deployment: Value = serde_saphyr::from_str(&text).unwrap();
     assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
-    let template = &deployment["spec"]["template"];
-    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
-    pod["metadata"]["name"] = "bell".into();
-    let create = [
-        "-n",
-        n,
-        "create",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-        "-",
-    ];
-    let said = stage
-        .plane
-        .kubectl(create)
-        .input(pod.to_string())
-        .run()
-        .await;
+    let mut pod = pod_of(&deployment, "bell");
+    let said = tried(&stage, &pod).await;
     assert!(said.unwrap().contains("pod/bell created"));
 
     // The very same pod with one right more is refused: restriction is at work here.
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
     let refused = eventually("the label restricts pods", LIMIT, async || {
-        let asked = stage.plane.kubectl(create).input(pod.to_string());
-        asked.run().await.err()
+        tried(&stage, &pod).await.err()
     });
     let refusal = refused.await.unwrap().to_string();
     assert!(refusal.contains("violates PodSecurity"), "{refusal}");
@@ -253,12 +283,8 @@ async fn the_arguments_of_its_pod_are_those_that_the_program_takes() {
         let only = ["--show-only", "templates/deployment.yaml", "--set", values];
         let text = rendered(&stage, &only).await.unwrap();
         let deployment: Value = serde_saphyr::from_str(&text).unwrap();
-        let given = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-        let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
-        let line = ["firebell".to_owned()].into_iter().chain(given.clone());
-        let taken = Cli::try_parse_from(line).unwrap();
-        let Command::Run(run) = taken.command else {
-            panic!("the pod should run the operator, not {given:?}");
+        let Command::Run(run) = command_of(&deployment) else {
+            panic!("the pod should run the operator: {deployment}");
         };
         if values == every {
             assert_eq!(run.namespaces, ["shop", "depot"]);
@@ -295,31 +321,22 @@ async fn the_role_that_every_test_runs_the_operator_with_is_the_very_role_of_the
     let namespaces = format!("namespaces={{{}}}", stage.namespace);
     let only = ["--show-only", "templates/rbac.yaml", "--set", &namespaces];
     let text = rendered(&stage, &only).await.unwrap();
-    let of_chart = text
-        .split("\n---")
-        .filter_map(|document| serde_saphyr::from_str::<Value>(document).ok())
-        .find(|object| object["kind"] == "Role")
-        .unwrap();
+    let objects = objects_of(&text);
+    let of_chart = of_kind(&objects, "Role").next().unwrap();
     let of_tests: Value = serde_saphyr::from_str(ROLE).unwrap();
-    assert_eq!(rights(&of_tests), rights(&of_chart));
+    assert_eq!(rights(&of_tests), rights(of_chart));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_replicas_elect_a_leader_with_the_very_rights_that_every_test_has() {
     let stage = Stage::set("chart").await;
     let text = rendered(&stage, &["--set", "replicas=3"]).await.unwrap();
-    let objects: Vec<Value> = text
-        .split("\n---")
-        .filter_map(|document| serde_saphyr::from_str(document).ok())
-        .collect();
-    let of = |kind: &str, end: &str| {
-        let mut found = objects.iter().filter(|object| object["kind"] == kind);
+    let objects = objects_of(&text);
+    let of = |kind: &'static str, end: &str| {
+        let mut found = of_kind(&objects, kind);
         found.find(|object| object["metadata"]["name"].as_str().unwrap().ends_with(end))
     };
-    let given = &of("Deployment", "").unwrap()["spec"]["template"]["spec"]["containers"][0]["args"];
-    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
-    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
-    let Command::Run(run) = taken.command else {
+    let Command::Run(run) = command_of(of("Deployment", "").unwrap()) else {
         panic!("the pod should run the operator")
     };
     assert!(run.leader_elect);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use clap::Parser;
-use firebell::app::{Cli, Command};
+use firebell::app::Command;
 use firebell::intake::settings::Settings;
-use firebell::testkit::stage::{INTAKE_ROLE, Stage};
+use firebell::testkit::eventually;
+use firebell::testkit::stage::{INTAKE_ROLE, LIMIT, Stage};
 use serde_json::{Value, json};
 
-use super::{apply, helm, rendered, rights, root};
+use super::{
+    apply, command_of, helm, objects_of, of_kind, pod_of, rendered, restrict, rights, root, tried,
+};
 
 const ON: &str =
     "intake.enabled=true,intake.secretName=keys,intake.config.severities.page=Critical";
@@ -23,13 +25,7 @@ async fn objects(stage: &Stage<'_>, config: &str) -> Vec<Value> {
         config,
     ];
     let text = rendered(stage, &only).await.unwrap();
-    text.split("\n---")
-        .map(|document| serde_saphyr::from_str::<Value>(document).unwrap())
-        .collect()
-}
-
-fn of_kind<'o>(objects: &'o [Value], kind: &'o str) -> impl Iterator<Item = &'o Value> {
-    objects.iter().filter(move |object| object["kind"] == kind)
+    objects_of(&text)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,15 +66,10 @@ async fn it_has_rights_in_the_namespaces_of_its_configuration_and_nowhere_else()
     let may = async |verb: &str, resource: &str, namespace: &str| {
         stage.may(&account, verb, resource, namespace).await
     };
-    firebell::testkit::eventually(
-        "the rights count",
-        firebell::testkit::stage::LIMIT,
-        async || {
-            may("create", "firebell.dev/tickets", &shop)
-                .await
-                .then_some(())
-        },
-    )
+    let create = async || may("create", "firebell.dev/tickets", &shop).await;
+    eventually("the rights count", LIMIT, async || {
+        create().await.then_some(())
+    })
     .await
     .unwrap();
     for (verb, resource) in [
@@ -100,10 +91,7 @@ async fn its_arguments_and_its_configuration_are_those_that_the_program_takes() 
     let stage = Stage::set("chart").await;
     let objects = objects(&stage, "intake.config.defaultNamespace=shop").await;
     let deployment = of_kind(&objects, "Deployment").next().unwrap();
-    let given = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
-    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
-    let Command::Intake(intake) = taken.command else {
+    let Command::Intake(intake) = command_of(deployment) else {
         panic!("the pod should run the intake")
     };
     assert_eq!(intake.config_map.name, "bell-firebell-intake");
@@ -139,36 +127,14 @@ async fn without_a_secret_or_a_namespace_it_is_not_installed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn its_pod_is_taken_where_pods_are_restricted() {
     let stage = Stage::set("chart").await;
-    let label = "pod-security.kubernetes.io/enforce=restricted";
-    stage
-        .plane
-        .kubectl(["label", "namespace", &stage.namespace, label])
-        .run()
-        .await
-        .unwrap();
+    restrict(&stage).await;
     let config = format!("intake.config.defaultNamespace={}", stage.namespace);
     let objects = objects(&stage, &config).await;
     let account = of_kind(&objects, "ServiceAccount").next().unwrap();
     stage.apply(&account.to_string()).await;
-    let template = &of_kind(&objects, "Deployment").next().unwrap()["spec"]["template"];
-    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
-    pod["metadata"]["name"] = "intake".into();
-    let create = [
-        "-n",
-        &stage.namespace,
-        "create",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-        "-",
-    ];
-    let said = stage
-        .plane
-        .kubectl(create)
-        .input(pod.to_string())
-        .run()
-        .await
-        .unwrap();
+    let deployment = of_kind(&objects, "Deployment").next().unwrap();
+    let pod = pod_of(deployment, "intake");
+    let said = tried(&stage, &pod).await.unwrap();
     assert!(said.contains("pod/intake created"), "{said}");
 }
 
@@ -180,17 +146,11 @@ async fn with_a_public_address_the_operator_signs_links_with_the_intakes_key() {
         "{ON},intake.config.defaultNamespace={shop},namespaces={{{shop}}},intake.publicURL=https://oncall.example.com"
     );
     let all = rendered(&stage, &["--set", &values]).await.unwrap();
-    let objects = all
-        .split("\n---")
-        .map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
-    let objects: Vec<Value> = objects.collect();
+    let objects = objects_of(&all);
     let operator = of_kind(&objects, "Deployment")
         .find(|one| one["metadata"]["name"] == "bell-firebell")
         .unwrap();
-    let given = &operator["spec"]["template"]["spec"]["containers"][0]["args"];
-    let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
-    let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
-    let Command::Run(run) = taken.command else {
+    let Command::Run(run) = command_of(operator) else {
         panic!("the pod should run the operator")
     };
     assert_eq!(
@@ -223,10 +183,7 @@ async fn the_values_and_the_ingress_that_people_copy_for_answers_fit_together() 
         values.to_str().unwrap(),
     ];
     let text = helm(&stage, &args).await.unwrap();
-    let objects = text
-        .split("\n---")
-        .map(|text| serde_saphyr::from_str::<Value>(text).unwrap());
-    let objects: Vec<Value> = objects.collect();
+    let objects = objects_of(&text);
     let read = |file: &str| -> Value {
         serde_saphyr::from_str(&std::fs::read_to_string(of(file)).unwrap()).unwrap()
     };
@@ -234,10 +191,7 @@ async fn the_values_and_the_ingress_that_people_copy_for_answers_fit_together() 
     let host = &ingress["spec"]["rules"][0]["host"];
     let secret = secret["metadata"]["name"].as_str().unwrap();
     for pod in of_kind(&objects, "Deployment") {
-        let given = &pod["spec"]["template"]["spec"]["containers"][0]["args"];
-        let given: Vec<String> = serde_json::from_value(given.clone()).unwrap();
-        let taken = Cli::try_parse_from(["firebell".to_owned()].into_iter().chain(given)).unwrap();
-        match taken.command {
+        match command_of(pod) {
             Command::Run(run) => {
                 assert_eq!(run.public_url.unwrap().host_str(), host.as_str());
                 assert_eq!(run.link_key_secret.unwrap().name, secret);
