@@ -25,6 +25,37 @@ async fn send(stage: &Stage<'_>, intake: &Intake, alert: &Value) -> String {
         .to_owned()
 }
 
+/// An operator with a policy, an intake, and the ticket of a first alert.
+async fn with_a_ticket(prefix: &str, policy: Value, flags: &[&str]) -> Opened {
+    let mut stage = Stage::set(prefix).await;
+    stage.flags = flags.iter().map(ToString::to_string).collect();
+    let mut spec = stage.short_policy("10m", 1);
+    for (field, value) in policy.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
+    }
+    stage.apply_policy("gold", spec).await;
+    let intake = stage.intake("").await;
+    stage.start().await;
+    send(&stage, &intake, &firing("a")).await;
+    let name = stage.all_tickets().await[0].name_any();
+    Opened {
+        stage,
+        intake,
+        name,
+    }
+}
+
+struct Opened {
+    stage: Stage<'static>,
+    intake: Intake,
+    /// Of the ticket.
+    name: String,
+}
+
+fn completed() -> Value {
+    json!({"resolution": {"by": "alice"}, "closure": {"by": "alice", "reason": "Completed"}})
+}
+
 /// Waits until the intake has written tickets so often; how often it has.
 async fn written(stage: &Stage<'_>, count: usize) -> usize {
     let user = stage.intake_user();
@@ -88,14 +119,12 @@ async fn alerts_of_one_summary_are_as_many_tickets_as_they_have_fingerprints() {
 
 #[tokio::test]
 async fn a_refire_reopens_the_ticket_and_what_people_judged_stays() {
-    let mut stage = Stage::set("id-refire").await;
-    let mut policy = stage.short_policy("10m", 1);
-    policy["signal"] = json!({"onResolved": "Resolve", "resolveAfter": "1s"});
-    stage.apply_policy("gold", policy).await;
-    let intake = stage.intake("").await;
-    stage.start().await;
-    send(&stage, &intake, &firing("a")).await;
-    let name = stage.all_tickets().await[0].name_any();
+    let signal = json!({"signal": {"onResolved": "Resolve", "resolveAfter": "1s"}});
+    let Opened {
+        stage,
+        intake,
+        name,
+    } = with_a_ticket("id-refire", signal, &[]).await;
     stage.page("/alice", 1).await;
     stage
         .fact(&name, json!({"severity": "Low", "triage": {"by": "alice"}}))
@@ -103,15 +132,8 @@ async fn a_refire_reopens_the_ticket_and_what_people_judged_stays() {
     assert_eq!(send(&stage, &intake, &firing("a")).await, "Known");
     assert_eq!(send(&stage, &intake, &resolved("a")).await, "Signalled");
     stage.until_phase(&name, Phase::Resolved).await;
-    assert_eq!(
-        send(
-            &stage,
-            &intake,
-            &alert("firing", "a", "2026-01-05T11:00:00Z")
-        )
-        .await,
-        "Signalled"
-    );
+    let again = alert("firing", "a", "2026-01-05T11:00:00Z");
+    assert_eq!(send(&stage, &intake, &again).await, "Signalled");
     let status = stage
         .until(&name, "it is reopened", |status| {
             status.reopen_count == Some(1)
@@ -127,17 +149,12 @@ async fn a_refire_reopens_the_ticket_and_what_people_judged_stays() {
 
 #[tokio::test]
 async fn a_closed_ticket_stays_closed_and_its_alert_gets_a_new_one_when_it_comes_back() {
-    let mut stage = Stage::set("id-closed").await;
-    stage
-        .apply_policy("gold", stage.short_policy("10m", 1))
-        .await;
-    let intake = stage.intake("").await;
-    stage.start().await;
-    send(&stage, &intake, &firing("a")).await;
-    let first = stage.all_tickets().await[0].name_any();
-    let closed =
-        json!({"resolution": {"by": "alice"}, "closure": {"by": "alice", "reason": "Completed"}});
-    stage.fact(&first, closed).await;
+    let Opened {
+        stage,
+        intake,
+        name: first,
+    } = with_a_ticket("id-closed", json!({}), &[]).await;
+    stage.fact(&first, completed()).await;
     stage.until_phase(&first, Phase::Closed).await;
     assert_eq!(
         send(&stage, &intake, &firing("a")).await,
@@ -172,49 +189,29 @@ async fn a_closed_ticket_stays_closed_and_its_alert_gets_a_new_one_when_it_comes
 
 #[tokio::test]
 async fn an_end_for_an_archived_ticket_is_taken_without_a_write() {
-    let mut stage = Stage::set("id-archived").await;
-    stage.flags = vec!["--archive-after".into(), "0s".into()];
-    stage
-        .apply_policy("gold", stage.short_policy("10m", 1))
-        .await;
-    let intake = stage.intake("").await;
-    stage.start().await;
-    send(&stage, &intake, &firing("a")).await;
-    let name = stage.all_tickets().await[0].name_any();
-    let closed =
-        json!({"resolution": {"by": "alice"}, "closure": {"by": "alice", "reason": "Completed"}});
-    stage.fact(&name, closed).await;
+    let Opened {
+        stage,
+        intake,
+        name,
+    } = with_a_ticket("id-archived", json!({}), &["--archive-after", "0s"]).await;
+    stage.fact(&name, completed()).await;
     stage
         .until(&name, "it is archived", |status| status.archived)
         .await;
     assert_eq!(send(&stage, &intake, &resolved("a")).await, "Known");
-    assert_eq!(
-        send(
-            &stage,
-            &intake,
-            &alert("firing", "a", "2099-01-05T11:00:00Z")
-        )
-        .await,
-        "Created"
-    );
+    let later = alert("firing", "a", "2099-01-05T11:00:00Z");
+    assert_eq!(send(&stage, &intake, &later).await, "Created");
 }
 
 #[tokio::test]
 async fn an_alert_whose_first_ticket_was_deleted_goes_on_with_the_one_it_has() {
-    let mut stage = Stage::set("id-deleted").await;
-    stage
-        .apply_policy("gold", stage.short_policy("10m", 1))
-        .await;
-    let intake = stage.intake("").await;
-    stage.start().await;
-    send(&stage, &intake, &firing("a")).await;
-    let first = stage.all_tickets().await[0].name_any();
-    stage
-        .fact(
-            &first,
-            json!({"closure": {"by": "alice", "reason": "Cancelled"}}),
-        )
-        .await;
+    let Opened {
+        stage,
+        intake,
+        name: first,
+    } = with_a_ticket("id-deleted", json!({}), &[]).await;
+    let cancelled = json!({"closure": {"by": "alice", "reason": "Cancelled"}});
+    stage.fact(&first, cancelled).await;
     stage.until_phase(&first, Phase::Closed).await;
     let later = alert("firing", "a", "2099-01-05T11:00:00Z");
     assert_eq!(send(&stage, &intake, &later).await, "Created");
