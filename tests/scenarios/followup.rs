@@ -1,7 +1,7 @@
 //! What is kept of what was learnt, on the real API server: an RCA as a document, knowledge in numbers, one RCA however
 //! many operators make it, and what becomes of it when its ticket's retention is over.
 
-use firebell::api::{ConditionStatus, Rca, RcaStatus, Ticket};
+use firebell::api::{ConditionStatus, RcaStatus};
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options, built_binary};
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
@@ -11,9 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-fn rcas(stage: &Stage<'_>) -> Api<Rca> {
-    Api::namespaced(stage.client.clone(), &stage.namespace)
-}
+use crate::rca::{name_of, rcas, until};
 
 fn config_maps(stage: &Stage<'_>) -> Api<ConfigMap> {
     Api::namespaced(stage.client.clone(), &stage.namespace)
@@ -28,28 +26,6 @@ async fn apply_rules(stage: &Stage<'_>, more: Value) {
     }
     stage.apply_policy("gold", policy).await;
     stage.until_in_use("gold").await;
-}
-
-/// The name of the RCA that the operator makes for a ticket.
-fn name_of(ticket: &Ticket) -> String {
-    let uid = ticket.metadata.uid.as_deref().unwrap();
-    format!("{}-{}", ticket.metadata.name.as_deref().unwrap(), &uid[..8])
-}
-
-async fn until(
-    stage: &Stage<'_>,
-    name: &str,
-    what: &str,
-    holds: impl Fn(&RcaStatus) -> bool,
-) -> RcaStatus {
-    let api = rcas(stage);
-    let reached = eventually(what, LIMIT, async || {
-        api.get(name).await.ok()?.status.filter(&holds)
-    });
-    match reached.await {
-        Ok(status) => status,
-        Err(error) => panic!("{error}\n{:#?}\n{}", api.get(name).await, stage.log()),
-    }
 }
 
 fn stands(status: &RcaStatus, type_: &str, wanted: ConditionStatus) -> bool {

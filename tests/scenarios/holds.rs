@@ -72,13 +72,8 @@ async fn suspend_holds_every_ticket_even_where_the_rest_of_the_edit_is_invalid()
     stage.create_ticket("checkout").await;
     let mut followed = stage.follow("checkout").await;
     let status = followed.until_chain(EscalationState::Held).await;
-    assert!(
-        status
-            .waiting_for
-            .unwrap()
-            .what
-            .contains("suspended by alice")
-    );
+    let waits = status.waiting_for.unwrap().what;
+    assert!(waits.contains("suspended by alice"), "{waits}");
     stage.page("/alice", 1).await;
     let status = stage.ticket_object("checkout").await.status.unwrap();
     assert_eq!(status.escalation.unwrap().start_time, Some(until));
@@ -105,13 +100,8 @@ async fn maintenance_records_tickets_of_its_services_and_pages_what_is_still_ope
         .await;
     stage.page("/alice", 1).await;
     let status = followed.until_chain(EscalationState::Held).await;
-    assert!(
-        status
-            .waiting_for
-            .unwrap()
-            .what
-            .contains("maintenance \"move\"")
-    );
+    let waits = status.waiting_for.unwrap().what;
+    assert!(waits.contains("maintenance \"move\""), "{waits}");
     stage.page("/alice", 2).await;
     let status = stage.ticket_object("checkout").await.status.unwrap();
     assert_eq!(status.escalation.unwrap().start_time, Some(until));

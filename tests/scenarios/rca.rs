@@ -14,7 +14,8 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-fn rcas(stage: &Stage<'_>) -> Api<Rca> {
+/// The RCAs of the namespace.
+pub fn rcas(stage: &Stage<'_>) -> Api<Rca> {
     Api::namespaced(stage.client.clone(), &stage.namespace)
 }
 
@@ -34,7 +35,7 @@ async fn apply_rules(stage: &Stage<'_>, rules: Value) {
 }
 
 /// The name of the RCA that the operator makes for a ticket.
-fn name_of(ticket: &Ticket) -> String {
+pub fn name_of(ticket: &Ticket) -> String {
     let uid = ticket.metadata.uid.as_deref().unwrap();
     format!("{}-{}", ticket.metadata.name.as_deref().unwrap(), &uid[..8])
 }
@@ -48,7 +49,7 @@ async fn made(stage: &Stage<'_>, name: &str) -> Rca {
 }
 
 /// Waits until an RCA's status fulfils a condition.
-async fn until(
+pub async fn until(
     stage: &Stage<'_>,
     name: &str,
     what: &str,

@@ -56,6 +56,20 @@ fn policies(namespace: &str, spec: EscalationPolicySpec) -> Arc<PolicyIndex> {
     Arc::new(index)
 }
 
+/// Looks through a stage's tickets under policy `gold` of this spec, two a page.
+fn retention(stage: &Stage<'_>, spec: serde_json::Value) -> Retention {
+    let index = policies(&stage.namespace, serde_json::from_value(spec).unwrap());
+    Retention {
+        client: stage.client.clone(),
+        scopes: vec![Some(stage.namespace.clone())],
+        policies: Box::new(move || index.clone()),
+        clock: Arc::new(WallClock),
+        metrics: Metrics::default(),
+        page: 2,
+        deleted: Box::new(|_, _| {}),
+    }
+}
+
 #[tokio::test]
 async fn what_is_past_its_retention_is_deleted_over_several_pages_and_nothing_else() {
     let stage = Stage::set("pages").await;
@@ -65,22 +79,10 @@ async fn what_is_past_its_retention_is_deleted_over_several_pages_and_nothing_el
     closed(&stage, "young", 23, true).await;
     closed(&stage, "closed", 48, false).await;
     stage.create_ticket("open").await;
-    let with = |spec: serde_json::Value| {
-        let index = policies(&stage.namespace, serde_json::from_value(spec).unwrap());
-        Retention {
-            client: stage.client.clone(),
-            scopes: vec![Some(stage.namespace.clone())],
-            policies: Box::new(move || index.clone()),
-            clock: Arc::new(WallClock),
-            metrics: Metrics::default(),
-            page: 2,
-            deleted: Box::new(|_, _| {}),
-        }
-    };
 
-    let nothing = with(json!({})).pass().await;
+    let nothing = retention(&stage, json!({})).pass().await;
     assert_eq!(nothing, Pass::default(), "without `retention` nobody asks");
-    let retention = with(json!({"retention": {"closedTickets": "24h"}}));
+    let retention = retention(&stage, json!({"retention": {"closedTickets": "24h"}}));
     let (seen, deleted) = (8, 7);
     assert_eq!(retention.pass().await, Pass { seen, deleted });
     assert_eq!(names(&stage).await, ["closed", "open", "young"]);
@@ -126,17 +128,7 @@ async fn a_ticket_that_may_not_be_deleted_keeps_no_other() {
         closed(&stage, &format!("old-{number}"), 25, true).await;
     }
     protect(&stage, "old-0").await;
-    let spec = json!({"retention": {"closedTickets": "24h"}});
-    let index = policies(&stage.namespace, serde_json::from_value(spec).unwrap());
-    let retention = Retention {
-        client: stage.client.clone(),
-        scopes: vec![Some(stage.namespace.clone())],
-        policies: Box::new(move || index.clone()),
-        clock: Arc::new(WallClock),
-        metrics: Metrics::default(),
-        page: 2,
-        deleted: Box::new(|_, _| {}),
-    };
+    let retention = retention(&stage, json!({"retention": {"closedTickets": "24h"}}));
     let (seen, deleted) = (4, 3);
     assert_eq!(retention.pass().await, Pass { seen, deleted });
     assert_eq!(names(&stage).await, ["old-0"]);
