@@ -132,6 +132,12 @@ impl World {
         panic!("no rest: {:#?}", self.seen.rca.status)
     }
 
+    /// Whom the reminders so far were sent to.
+    fn targets(&self) -> Vec<String> {
+        let targets = self.sent.iter().map(|sent| sent.target.to_string());
+        targets.collect()
+    }
+
     fn arrive(&mut self) {
         for progress in self.seen.outbox.values_mut() {
             *progress = Progress::Delivered {
@@ -353,12 +359,7 @@ fn each_overdue_action_is_told_to_its_owner_until_it_is_done() {
         "{message}"
     );
     assert_eq!((world.told("ActionOverdue"), world.sent.len()), (2, 2));
-    assert!(
-        world
-            .sent
-            .iter()
-            .all(|sent| sent.target.to_string() == "contact/bob")
-    );
+    assert!(world.targets().iter().all(|target| target == "contact/bob"));
     world.edit(&json!({"correctiveActions": [action("a", "Done", "11:00"), action("b", "Verified", "12:00"), action("c", "Open", "13:00")]}));
     assert!(world.run("12:10").reminders.is_empty());
     assert!(!world.holds(ACTIONS_OVERDUE));
@@ -369,12 +370,7 @@ fn an_owner_who_is_no_contact_is_stood_in_for_by_those_named_for_what_is_overdue
  {
     let mut world = World::new(json!({"owner": "stranger", "dueTime": at("12:00").to_string()}));
     world.run("12:00");
-    let targets: Vec<_> = world
-        .sent
-        .iter()
-        .map(|sent| sent.target.to_string())
-        .collect();
-    assert_eq!(targets, ["contact/bob"]);
+    assert_eq!(world.targets(), ["contact/bob"]);
 
     let mut nobody = World::new(json!({"owner": "stranger", "dueTime": at("12:00").to_string()}));
     nobody.seen.tickets[0].found = Found::Gone;

@@ -153,12 +153,7 @@ fn an_owner_who_is_reached_only_where_customers_read_along_is_not_reminded_there
     });
     store(&mut world, "gold-1", spec, false);
     world.run("12:00");
-    let targets: Vec<_> = world
-        .sent
-        .iter()
-        .map(|sent| sent.target.to_string())
-        .collect();
-    assert_eq!(targets, ["contact/bob"]);
+    assert_eq!(world.targets(), ["contact/bob"]);
 }
 
 #[test]
