@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use firebell::api::DeliveryState;
 use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options, built_binary};
+use firebell::testkit::proxy::{Aim, Fault, Proxy, Verb, Which};
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::stage::{LEASE_ROLE, LIMIT, ROLE, Stage};
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +23,12 @@ const AFTER_A_CRASH: Duration = Duration::from_secs(5);
 
 /// A replica that takes part in the election, working in the stage's namespace.
 fn replica(stage: &Stage<'_>, name: &str, flags: &[&str]) -> Operator {
+    let user = stage.operator_user();
+    let kubeconfig = stage.plane.user_kubeconfig(&user, &[]).unwrap();
+    replica_by(stage, kubeconfig, name, flags)
+}
+
+fn replica_by(stage: &Stage<'_>, kubeconfig: PathBuf, name: &str, flags: &[&str]) -> Operator {
     let ours = ["--leader-elect"];
     let mut flags: Vec<String> = ours.iter().chain(flags).map(ToString::to_string).collect();
     if !flags.contains(&"--lease-namespace".to_owned()) {
@@ -28,10 +36,7 @@ fn replica(stage: &Stage<'_>, name: &str, flags: &[&str]) -> Operator {
     }
     let options = Options {
         binary: built_binary("firebell").expect("run `cargo build --features testkit --bins`"),
-        kubeconfig: stage
-            .plane
-            .user_kubeconfig(&stage.operator_user(), &[])
-            .unwrap(),
+        kubeconfig,
         namespaces: vec![stage.namespace.clone()],
         flags,
         log: stage
@@ -397,4 +402,71 @@ async fn two_operators_apart_share_a_cluster_each_with_a_lease_of_its_own() {
             .unwrap()
             .contains("firebell_overlapping_operators 0")
     );
+}
+
+/// A replica that finds its API server behind a proxy.
+fn replica_behind(stage: &Stage<'_>, proxy: &Proxy, name: &str) -> Operator {
+    let file = format!("proxy-{}.yaml", stage.namespace);
+    let kubeconfig = stage.plane.folder().join(file);
+    proxy.write_kubeconfig(&kubeconfig).unwrap();
+    replica_by(stage, kubeconfig, name, &[])
+}
+
+/// A lease that the API server shows, and of which it refuses every write: a webhook, or whatever stands between.
+#[rstest::rstest]
+#[case::as_if_somebody_had_written_it(409)]
+#[case::as_if_it_had_been_deleted(404)]
+#[case::as_if_there_were_no_right_to(403)]
+#[tokio::test]
+async fn while_every_write_of_the_lease_is_refused_what_is_armed_leaves_and_nothing_is_decided(
+    #[case] status: u16,
+) {
+    let stage = Stage::set(&format!("refused-{status}")).await;
+    policy(&stage, "10s").await;
+    grant(&stage).await;
+    let user = stage.plane.user(&stage.operator_user(), &[]).unwrap();
+    let proxy = Proxy::start(user).await.unwrap();
+    let mut first = replica_behind(&stage, &proxy, "first");
+    first.ready(LIMIT).await.unwrap();
+    says(&first, "leadership: leads").await;
+    let mut second = replica_behind(&stage, &proxy, "second");
+    second.ready(LIMIT).await.unwrap();
+    says(&second, "leadership: follows, ready to take over").await;
+    stage.create_ticket("a").await;
+    let armed = stage.until_armed("a", "manager").await;
+    let due = armed.escalation.unwrap().next_time.unwrap();
+    let refused = Fault::Refused {
+        status,
+        retry_after: None,
+    };
+    let laid = proxy.lay(Aim::at(Verb::Update, "leases"), Which::Every, refused);
+    let began = Timestamp::now();
+    says(&first, "leadership: held the lease last").await;
+    stage.create_ticket("b").await;
+    let page = stage.page("/bob", 1).await;
+    let late = page.time.duration_since(due.0);
+    println!("bob's page left {late:#} after its time, while the lease was refused ({status})");
+    assert!(
+        late < SignedDuration::from_secs(2),
+        "{late:#}\n{}",
+        first.log()
+    );
+    says(&second, "leadership: follows").await;
+    assert_eq!(
+        stage.ticket_object("b").await.status,
+        None,
+        "not decided on"
+    );
+    let (writes, lasted) = (proxy.hits(laid), Timestamp::now().duration_since(began));
+    // A follower tries once a second, the last holder four times.
+    let most = 6 * (lasted.as_secs() + 2);
+    assert!(
+        i64::try_from(writes).unwrap() < most,
+        "{writes} writes in {lasted:#} of refusals"
+    );
+    proxy.lift(laid);
+    delivered(&stage, "a", page.id()).await;
+    stage.page("/alice", 2).await;
+    assert!(!second.log().contains("\"delivery\""), "{}", second.log());
+    assert_eq!(stage.receiver.pages_for("/bob").len(), 1);
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::api::Duration;
+use crate::controller::leader::candidate::Timing;
 use crate::telemetry::LogFormat;
 
 /// Firebell runs a team's support and escalation process on Kubernetes.
@@ -126,9 +127,9 @@ fn lease_duration(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || "must be whole seconds from 2s to 60s, such as \"3s\"".to_owned();
     let duration: Duration = text.parse().map_err(|error| format!("{error}"))?;
     let millis = u64::try_from(duration.as_millis()).map_err(|_| wrong())?;
-    let fits = millis % 1000 == 0 && (2000..=60_000).contains(&millis);
-    fits.then(|| std::time::Duration::from_millis(millis))
-        .ok_or_else(wrong)
+    let lasts = std::time::Duration::from_millis(millis);
+    let fits = millis % 1000 == 0 && (Timing::SHORTEST..=Timing::LONGEST).contains(&lasts);
+    fits.then_some(lasts).ok_or_else(wrong)
 }
 
 /// How the alert intake runs.

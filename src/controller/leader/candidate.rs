@@ -15,6 +15,11 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// No lease is good for less.
+    pub const SHORTEST: Duration = Duration::from_secs(2);
+    /// Nor for more.
+    pub const LONGEST: Duration = Duration::from_mins(1);
+
     /// A lease that is good for so long after each renewal.
     pub const fn new(lasts: Duration) -> Self {
         Self { lasts }
@@ -23,6 +28,14 @@ impl Timing {
     /// How long the lease is good after a renewal.
     pub const fn lasts(self) -> Duration {
         self.lasts
+    }
+
+    /// How long another's lease is good that says so many seconds of itself: as long as one of ours may be, and as ours
+    /// where it says nothing sensible, as one that somebody has edited.
+    pub fn of_another(self, seconds: Option<i32>) -> Duration {
+        let said = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let said = said.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        said.map_or(self.lasts, |said| said.clamp(Self::SHORTEST, Self::LONGEST))
     }
 
     /// From one renewal to the next.
@@ -59,8 +72,8 @@ pub enum Stand {
     },
     /// Its lease could not be renewed in time; nobody else is known to have it.
     Pauses,
-    /// The last holder of a lease that cannot be written, since the API server gives no answer: it sends what is armed
-    /// (delivery.md section 1).
+    /// The last holder of a lease that cannot be written, since the API server gives no answer or refuses it: it sends
+    /// what is armed (delivery.md section 1).
     Alone {
         /// The end, unless the API server is still away then.
         until: Moment,
@@ -99,7 +112,7 @@ enum Term {
     Mine {
         /// Renewed by a write that began so long before this.
         ends: Moment,
-        /// The API server gave no answer lately; believed until then.
+        /// The API server let nobody renew it lately; believed until then.
         alone_until: Option<Moment>,
     },
     Lost,
@@ -112,8 +125,17 @@ pub struct Candidate {
     timing: Timing,
     seen: Option<Seen>,
     must_read: bool,
+    refused: Option<Refused>,
     next_try: Moment,
     term: Term,
+}
+
+/// A write that was refused, as the answer says since the lease is not as it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    over: Option<u64>,
+    begun: Moment,
+    limit: Duration,
 }
 
 impl Candidate {
@@ -124,6 +146,7 @@ impl Candidate {
             timing,
             seen: None,
             must_read: true,
+            refused: None,
             next_try: Moment::ZERO,
             term: Term::NotYet,
         }
@@ -187,10 +210,21 @@ impl Candidate {
         }
     }
 
-    /// The lease was read; `None` = it does not exist.
-    pub fn read(&mut self, lease: Option<(Option<String>, Duration, u64)>, now: Moment) {
+    /// The lease was read; `None` = it does not exist. Says whether it is the very one over which a write was refused:
+    /// then that was about something else, and the try came to nothing.
+    pub fn read(&mut self, lease: Option<(Option<String>, Duration, u64)>, now: Moment) -> bool {
         self.must_read = false;
         self.take_in(lease, now);
+        let version = self.seen.as_ref().map(|seen| seen.version);
+        let refused = self
+            .refused
+            .take()
+            .filter(|refused| refused.over == version);
+        if let Some(Refused { begun, limit, .. }) = refused {
+            // Of two calls, one after the other.
+            self.failed(begun, limit * 2, now);
+        }
+        refused.is_some()
     }
 
     /// A write that began at `begun` was taken and gave this version.
@@ -210,9 +244,11 @@ impl Candidate {
         self.next_try = begun + self.timing.renew();
     }
 
-    /// A write was refused because the lease is not as it was seen: it has to be read.
-    pub fn refused(&mut self) {
+    /// A write over that version, begun at `begun`, was refused because the lease is not as it was seen: it has to be
+    /// read.
+    pub fn refused(&mut self, over: Option<u64>, begun: Moment, limit: Duration) {
         self.must_read = true;
+        self.refused = Some(Refused { over, begun, limit });
     }
 
     /// A read or write that began at `begun` came to nothing: no answer, or one that says "not now".

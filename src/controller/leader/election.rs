@@ -88,6 +88,8 @@ pub struct Election {
     resign: Resign,
     start: Instant,
     told: Option<Stand>,
+    /// What the API server said as it refused a write of the lease.
+    refusal: String,
     trouble: bool,
 }
 
@@ -106,6 +108,7 @@ impl Election {
             resign,
             start: Instant::now(),
             told: None,
+            refusal: String::new(),
             trouble: false,
         }
     }
@@ -151,7 +154,8 @@ impl Election {
         let now = self.now();
         match event {
             Ok(Event::Apply(lease) | Event::InitApply(lease)) if self.is_ours(&lease) => {
-                self.candidate.watched(Some(facts(&lease)), now);
+                let facts = facts(&lease, self.seat.timing);
+                self.candidate.watched(Some(facts), now);
                 if self
                     .stored
                     .as_ref()
@@ -161,7 +165,7 @@ impl Election {
                 }
             }
             Ok(Event::Apply(lease) | Event::InitApply(lease)) => {
-                let (holder, lasts, version) = facts(&lease);
+                let (holder, lasts, version) = facts(&lease, self.seat.timing);
                 let scope = holder.and(scope(&lease));
                 let name = lease.metadata.name.as_deref().unwrap_or_default();
                 self.neighbours.saw(name, scope, lasts, version, now);
@@ -189,9 +193,14 @@ impl Election {
         let answer = tokio::time::timeout(limit, self.api.get_opt(&self.seat.lease)).await;
         match answer {
             Ok(Ok(lease)) => {
-                self.candidate.read(lease.as_ref().map(facts), self.now());
+                let seen = lease.as_ref().map(|lease| facts(lease, self.seat.timing));
+                let (refused, now) = (std::mem::take(&mut self.refusal), self.now());
                 self.stored = lease;
-                self.calm();
+                if self.candidate.read(seen, now) {
+                    self.complain(&refused);
+                } else {
+                    self.calm();
+                }
             }
             Ok(Err(error)) => self.fail(begun, limit, &error.to_string()),
             Err(_elapsed) => self.fail(begun, limit, "no answer in time"),
@@ -209,22 +218,43 @@ impl Election {
             }
         };
         match tokio::time::timeout(limit, writing).await {
-            Ok(Ok(lease)) => {
+            Ok(Ok(lease)) if self.is_mine(&lease) => {
                 let now = self.now();
                 self.candidate.wrote(begun, version(&lease.metadata), now);
                 self.stored = Some(lease);
                 self.calm();
             }
+            Ok(Ok(_other)) => {
+                self.candidate.refused(over, begun, limit);
+                self.fail(
+                    begun,
+                    limit,
+                    "the answer shows another lease than was written",
+                );
+            }
+            // Usually the lease was written by somebody else, or deleted; whether it was is read.
             Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => {
-                self.candidate.refused();
+                self.candidate.refused(over, begun, limit);
+                self.refusal.clone_from(&status.message);
             }
             Ok(Err(error)) => self.fail(begun, limit, &error.to_string()),
             Err(_elapsed) => self.fail(begun, limit, "no answer in time"),
         }
     }
 
+    /// Whether an answer shows what was written.
+    fn is_mine(&self, lease: &Lease) -> bool {
+        let (holder, ..) = facts(lease, self.seat.timing);
+        holder.as_deref() == Some(self.candidate.name())
+            && lease.metadata.resource_version.is_some()
+    }
+
     fn fail(&mut self, begun: Moment, limit: Duration, error: &str) {
         self.candidate.failed(begun, limit, self.now());
+        self.complain(error);
+    }
+
+    fn complain(&mut self, error: &str) {
         if !self.trouble {
             self.trouble = true;
             tracing::warn!(
@@ -306,7 +336,8 @@ impl Election {
                 "pauses: the lease was not renewed in time".to_owned(),
             ),
             Stand::Alone { until } => {
-                let note = "leads without the API server: what is armed leaves".to_owned();
+                let note = "held the lease last, and nobody can renew it: what is armed leaves";
+                let note = note.to_owned();
                 let until = self.start + *until;
                 (Standing::Alone { until }, note)
             }
@@ -346,7 +377,7 @@ impl Election {
             ),
             Stand::Alone { .. } => tracing::warn!(
                 me,
-                "the API server is away, and this replica held the lease last: what is armed leaves, nothing is written"
+                "the API server is away or refuses the lease, and this replica held it last: what is armed leaves, nothing is written"
             ),
             Stand::Lost => tracing::error!(
                 me,
@@ -420,18 +451,13 @@ impl Election {
 }
 
 /// What counts of a lease: who holds it, how long it is good, which version this is.
-fn facts(lease: &Lease) -> (Option<String>, Duration, u64) {
+fn facts(lease: &Lease, timing: Timing) -> (Option<String>, Duration, u64) {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.clone());
     let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
-    let lasts = Duration::from_secs(
-        seconds
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .unwrap_or(0),
-    );
     (
         holder.filter(|holder| !holder.is_empty()),
-        lasts,
+        timing.of_another(seconds),
         version(&lease.metadata),
     )
 }
