@@ -48,6 +48,8 @@ pub use watches::{all_listed, follow_all};
 
 /// Writes of statuses on their way to the API server at once.
 const WRITES: usize = 24;
+/// Live GETs before pages at once.
+const CHECKS: usize = 24;
 /// Archived tickets of one page.
 const RETENTION_PAGE: u32 = 500;
 
@@ -312,6 +314,7 @@ fn ticket_desk(
         view: view.clone(),
         outbox: outbox.clone(),
         writer: writer.clone(),
+        checks: Gate::new(CHECKS),
         events: events.clone(),
         unanswered: Unanswered::default(),
         clock: base.clock.clone(),

@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Client};
 
-use super::client::call;
+use super::client::{CALL_LIMIT, call};
 use super::commit::StatusWriter;
 use super::drive::drive;
 use super::engine::{Look, Place, Turn};
 use super::error::{CallError, Class};
 use super::events::Events;
 use super::freshness::{Watches, leaves_by};
+use super::gate::Gate;
 use super::key::Key;
 use super::leader::Leadership;
 use super::observe::observe;
 use super::unanswered::Unanswered;
 use super::versions::Origin;
 use super::view::{self, View};
-use super::world::KubeWorld;
+use super::world::{KubeWorld, patience};
 use crate::api::Ticket;
 use crate::clock::{Now, OperatorClock};
 use crate::domain::chain::timetable::armed;
@@ -46,6 +47,8 @@ pub struct TicketDesk {
     pub outbox: Outbox,
     /// Writes statuses.
     pub writer: StatusWriter,
+    /// Bounds the live GETs before pages. Writes have a gate of their own: no page waits behind one that hangs.
+    pub checks: Gate,
     /// Tells what happened.
     pub events: Events,
     /// Writes whose answer was lost.
@@ -86,7 +89,10 @@ impl Look for TicketDesk {
                 let until = rest.until.map(|due| self.ahead(world.key(), due));
                 Turn::Rest { until, later }
             }
-            Err(error) => self.report(world.key(), &error).await,
+            Err(error) => {
+                let (key, mut place) = world.end();
+                place.leave_for(self.report(&key, &error)).await
+            }
         }
     }
 }
@@ -129,18 +135,24 @@ impl TicketDesk {
     async fn report(&self, key: &Key, error: &CallError) -> Turn {
         let class = error.class();
         match class {
-            Class::Conflict => {
-                self.read_live(key).await;
-            }
-            Class::Terminal if matches!(error, CallError::Gone { .. }) => {
-                self.read_live(key).await;
-            }
+            Class::Conflict => self.read_anew(key).await,
+            Class::Terminal if matches!(error, CallError::Gone { .. }) => self.read_anew(key).await,
             Class::Transient | Class::Terminal => {
                 tracing::warn!(ticket = %key, reason = error.reason(), %error, "a ticket could not be handled; it is tried again");
             }
         }
         let armed = self.armed(key);
         Turn::Failed { class, armed }
+    }
+
+    /// Asks the API server what a ticket is that is not as it was seen, and waits no longer than a write would: not
+    /// beyond the time of a page that stands armed.
+    async fn read_anew(&self, key: &Key) {
+        let held = self.view.tickets.get(key);
+        let patience = held.and_then(|held| patience(&held.ticket, self.clock.now()));
+        let limit = patience.map_or(CALL_LIMIT, SignedDuration::unsigned_abs);
+        // Without an answer the watch shows it, or the next look asks again.
+        let _answered = tokio::time::timeout(limit, self.read_live(key)).await;
     }
 
     /// When a page is to leave that needs no write: now, where it fell due in a look that failed before it was sent.
@@ -178,7 +190,7 @@ impl TicketDesk {
     /// Checks by a live GET what a watch that has gone silent may have missed, unless by then it is known that the API
     /// server does not answer: that holds up no page, what is armed leaves (delivery.md section 1).
     async fn check_live(&self, key: &Key, by: Instant) {
-        let _permit = self.writer.gate.pass(self.clock.now()).await;
+        let _permit = self.checks.pass(self.clock.now()).await;
         if self.watches.outage(by) {
             return;
         }

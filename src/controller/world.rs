@@ -58,6 +58,11 @@ impl<'a> KubeWorld<'a> {
         &self.key
     }
 
+    /// What is left of it once the look is over.
+    pub fn end(self) -> (Key, Place) {
+        (self.key, self.place)
+    }
+
     /// Writes what differs when its turn comes; the place among those that compute is free meanwhile.
     async fn write(
         &mut self,

@@ -7,7 +7,7 @@ use firebell::testkit::audit::AuditEvent;
 use firebell::testkit::controlplane::{ControlPlane, Options as PlaneOptions};
 use firebell::testkit::eventually;
 use firebell::testkit::operator::{Operator, Options, built_binary};
-use firebell::testkit::proxy::{Aim, Fault, Proxy, Seen, Verb, Which};
+use firebell::testkit::proxy::{Aim, Fault, Proxy, Seen, Verb, WatchFault, Which};
 use firebell::testkit::receiver::Behaviour;
 use firebell::testkit::stage::{LIMIT, ROLE, Stage};
 use jiff::{SignedDuration, Timestamp};
@@ -219,6 +219,51 @@ async fn an_armed_page_leaves_on_time_though_another_write_of_its_ticket_hangs()
     stage.until_phase("checkout", Phase::Assigned).await;
     let sent: Vec<usize> = ids(&stage).into_values().collect();
     assert!(sent.iter().all(|count| *count == 1), "{sent:?}");
+}
+
+#[tokio::test]
+async fn an_armed_page_leaves_on_time_though_a_conflict_is_followed_by_silence() {
+    let (stage, proxy) = behind_a_proxy("conflict", "12s").await;
+    stage.create_ticket("checkout").await;
+    let armed = stage.until_armed("checkout", "manager").await;
+    let due = armed.escalation.unwrap().next_time.unwrap().0;
+    let conflict = Fault::Refused {
+        status: 409,
+        retry_after: None,
+    };
+    let status = Aim::at(Verb::Patch, "tickets/status");
+    proxy.lay(status, Which::Every, conflict);
+    let asked = Aim::at(Verb::Get, "tickets");
+    let silent = proxy.lay(asked, Which::Every, Fault::HeldRequest);
+    let assigned = json!({"assignment": {"assignee": "bob", "by": "bob"}});
+    stage.fact("checkout", assigned).await;
+    proxy.until_hit(silent, LIMIT).await.unwrap();
+    let late = stage.page("/bob", 1).await.time.duration_since(due);
+    // Each conflict is followed by a GET, which is given up after 10 s: the page falls due in the second one.
+    assert!(late.as_secs() < 5, "the page came {late} late");
+}
+
+#[tokio::test]
+async fn an_armed_page_leaves_on_time_though_the_watch_is_silent_and_many_writes_hang() {
+    let (stage, proxy) = behind_a_proxy("behind", "16s").await;
+    stage.create_ticket("checkout").await;
+    let armed = stage.until_armed("checkout", "manager").await;
+    let due = armed.escalation.unwrap().next_time.unwrap().0;
+    let status = Aim::at(Verb::Patch, "tickets/status");
+    let writes = proxy.lay(status, Which::Every, Fault::HeldRequest);
+    for number in 0..90 {
+        stage.create_ticket(&format!("t{number}")).await;
+    }
+    // As many as are let through at once.
+    let full = eventually("many writes hang", LIMIT, async || {
+        (proxy.hits(writes) >= 24).then_some(())
+    });
+    full.await.unwrap();
+    let asked = Aim::at(Verb::Get, "tickets");
+    proxy.lay(asked, Which::Every, Fault::HeldRequest);
+    proxy.watches("tickets", WatchFault::Frozen);
+    let late = stage.page("/bob", 1).await.time.duration_since(due);
+    assert!(late.as_secs() < 5, "the page came {late} late");
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ fn desk(ground: &Ground) -> (TicketDesk, mpsc::UnboundedReceiver<Trigger>, Box<d
         view: Arc::new(view),
         outbox,
         writer,
+        checks: Gate::new(4),
         events,
         unanswered: Unanswered::default(),
         clock,
