@@ -212,13 +212,9 @@ impl Operator {
         *tally.lock() = tasks::count(&view);
         standing.spawn("outbox", outbox.clone().broken());
         standing.spawn("reports", tasks::hear_reports(queues.reports, view.clone()));
-        let doubts = tasks::settle_doubts(
-            queues.doubts,
-            tickets.clone(),
-            policies.clone(),
-            rcas.clone(),
-        );
-        standing.spawn("doubts", doubts);
+        let asked = (tickets.clone(), policies.clone(), rcas.clone());
+        let ask = move |doubt| ask_about(asked.clone(), doubt);
+        standing.spawn("doubts", tasks::settle_doubts(queues.doubts, ask));
         let reader = PastReader {
             client: client.clone(),
             view: view.clone(),
@@ -269,6 +265,18 @@ impl Operator {
             metrics: self.base.metrics.clone(),
             events: self.events.clone(),
         }
+    }
+}
+
+/// Asks the API server what an object is; whether it answered.
+async fn ask_about(
+    (tickets, policies, rcas): (Arc<TicketDesk>, Arc<PolicyDesk>, Arc<RcaDesk>),
+    doubt: Doubt,
+) -> bool {
+    match doubt {
+        Doubt::Ticket(key) => tickets.read_live(&key).await,
+        Doubt::Policy(key) => policies.read_live(&key).await,
+        Doubt::Rca(key) => rcas.read_live(&key).await,
     }
 }
 

@@ -234,14 +234,18 @@ impl PolicyDesk {
         Turn::Failed { class, armed }
     }
 
-    /// Asks the API server itself what a policy is.
-    pub async fn read_live(&self, key: &Key) {
+    /// Asks the API server itself what a policy is. Says whether it answered.
+    pub async fn read_live(&self, key: &Key) -> bool {
         let api: Api<EscalationPolicy> = Api::namespaced(self.client.clone(), &key.namespace);
         match call("get escalationpolicies", api.get(&key.name)).await {
             Ok(policy) => self.view.take_policy(policy, Origin::Live),
             Err(CallError::Gone { .. }) => self.view.lose_policy(key, None),
-            Err(error) => tracing::debug!(policy = %key, %error, "no live answer"),
+            Err(error) => {
+                tracing::debug!(policy = %key, %error, "no live answer");
+                return false;
+            }
         }
+        true
     }
 
     /// The default policies of the namespace where this is one of them; the one that counts first.

@@ -317,14 +317,18 @@ impl RcaDesk {
         Turn::Failed { class, armed }
     }
 
-    /// Asks the API server itself what an RCA is.
-    pub async fn read_live(&self, key: &Key) {
+    /// Asks the API server itself what an RCA is. Says whether it answered.
+    pub async fn read_live(&self, key: &Key) -> bool {
         let api: Api<Rca> = Api::namespaced(self.client.clone(), &key.namespace);
         match call("get rcas", api.get(&key.name)).await {
             Ok(rca) => self.view.take_rca(rca, Origin::Live),
             Err(CallError::Gone { .. }) => self.view.lose_rca(key, None),
-            Err(error) => tracing::debug!(rca = %key, %error, "no live answer"),
+            Err(error) => {
+                tracing::debug!(rca = %key, %error, "no live answer");
+                return false;
+            }
         }
+        true
     }
 }
 
