@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kube::core::Status;
+
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -70,7 +72,9 @@ impl CallError {
     /// Sorts an answer of the API server.
     pub fn of(what: &'static str, source: kube::Error) -> Self {
         match &source {
-            kube::Error::Api(status) if status.code == 404 => Self::Gone { what },
+            kube::Error::Api(status) if status.code == 404 && names_an_object(status) => {
+                Self::Gone { what }
+            }
             _ => Self::Refused {
                 what,
                 source: Box::new(source),
@@ -147,6 +151,13 @@ impl CallError {
     }
 }
 
+/// Whether a refusal is about an object. A path that is not served is answered 404 too, and so is much else by whatever
+/// stands between; none of that says that an object is gone.
+fn names_an_object(status: &Status) -> bool {
+    let details = status.details.as_ref();
+    details.is_some_and(|details| !details.name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;
@@ -166,6 +177,26 @@ mod tests {
     }
 
     #[test]
+    fn only_a_404_that_names_the_object_says_that_it_is_gone() {
+        let details = |name: &str| {
+            let details = serde_json::from_value(serde_json::json!({"name": name}));
+            details.unwrap()
+        };
+        let said = |status: Status| {
+            let status = status.with_code(404);
+            CallError::of("get tickets", kube::Error::Api(status.boxed()))
+        };
+        let status = || Status::failure("no", "NotFound");
+        let gone = said(status().with_details(details("checkout")));
+        assert!(matches!(gone, CallError::Gone { .. }), "{gone:?}");
+        for odd in [status(), status().with_details(details(""))] {
+            let refused = said(odd);
+            assert!(matches!(refused, CallError::Refused { .. }), "{refused:?}");
+            assert_eq!(refused.status(), Some(404));
+        }
+    }
+
+    #[test]
     fn a_refusal_is_sorted_by_what_it_asks_for_next() {
         for (code, class, reason) in [
             (409, Class::Conflict, "Conflict"),
@@ -173,7 +204,8 @@ mod tests {
             (503, Class::Transient, "ServerError"),
             (403, Class::Terminal, "Forbidden"),
             (422, Class::Terminal, "Invalid"),
-            (404, Class::Terminal, "Gone"),
+            // Not about an object: the path is not served, or not now.
+            (404, Class::Transient, "Refused"),
         ] {
             assert_eq!(
                 (refused(code).class(), refused(code).reason()),

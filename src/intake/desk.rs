@@ -278,7 +278,11 @@ impl Desk {
         api: &Api<Ticket>,
         name: &str,
     ) -> Result<Option<Ticket>, CallError> {
-        call("get tickets", api.get_opt(name)).await
+        match call("get tickets", api.get(name)).await {
+            Ok(ticket) => Ok(Some(ticket)),
+            Err(CallError::Gone { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn create(
