@@ -222,15 +222,22 @@ impl Desk {
             (None, SignalState::Firing) => None,
             (None, SignalState::Resolved) => self.read(&api, &case.identity.name(None)).await?,
         };
-        let mut last_of_chain = None;
+        let (mut last_of_chain, mut room) = (None, None);
         for _ in 0..LOOKS {
             let asked = asks(&case.report, seen.as_ref());
             let closed = seen.as_ref().filter(|ticket| closed_at(ticket).is_some());
             let uid = closed.and_then(ResourceExt::uid);
             let next_name = case.identity.name(uid.as_deref());
             if asked == Asks::Create {
-                if case.guarded.is_some_and(|way| !self.storm.has_room(way)) {
-                    return Ok(Settled::OverTheLimit);
+                // An alert takes one of the limit, however often its ticket is tried.
+                let has_room = |way| *room.get_or_insert_with(|| self.storm.has_room(way));
+                if !case.guarded.is_none_or(has_room) {
+                    // What another replica made is no new ticket.
+                    seen = self.read(&api, &next_name).await?;
+                    match seen {
+                        Some(_) => continue,
+                        None => return Ok(Settled::OverTheLimit),
+                    }
                 }
                 match self.create(&api, case, &next_name).await {
                     Ok(ticket) => return Ok(Settled::Created(Box::new(ticket))),
