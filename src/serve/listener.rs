@@ -1,6 +1,8 @@
 //! A listener whose connections may neither linger nor pile up, nor be cut off when the process ends.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +14,9 @@ use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -23,6 +26,13 @@ const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// Connections at once; more wait to be accepted. At the intake each may hold a body of 1 MiB before anybody knows who
 /// sends it.
 const CONNECTIONS: usize = 256;
+/// Connections of one peer at once; more are closed at once. However many it opens and keeps, there is room for others:
+/// the kubelet, above all, which ends a process that it cannot ask.
+const OF_ONE_PEER: usize = 64;
+/// After that time a connection takes no further request; whoever has more to say comes again.
+const LIFE: Duration = Duration::from_mins(2);
+/// So long after it the last answer must have been read; head, body and work of a request take less.
+const LAST_ANSWER: Duration = Duration::from_mins(1);
 /// Whoever sends requests learns within this time that the process is stopping, by its readiness; until then new
 /// connections are taken.
 const LINGER: Duration = Duration::from_secs(2);
@@ -49,7 +59,7 @@ impl Closing {
 /// longer, and new ones are taken for a moment only: probes see that the process is not ready, and who was sent here
 /// just before finds somebody.
 pub async fn serve(listener: TcpListener, routes: Router, closing: Closing) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Arc::new(Room::default());
     let closes = async {
         closing.asked.cancelled().await;
         sleep(LINGER).await;
@@ -61,22 +71,77 @@ pub async fn serve(listener: TcpListener, routes: Router, closing: Closing) {
     drop(listener);
     // Each connection has one of them as long as it lives. Never closed.
     let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-    let _all_ended = room.acquire_many(all).await;
+    let _all_ended = room.places.acquire_many(all).await;
     closing.done.cancel();
     std::future::pending::<()>().await;
+}
+
+/// The places of connections, and how many each peer has.
+#[derive(Debug)]
+struct Room {
+    places: Arc<Semaphore>,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            taken: Mutex::default(),
+        }
+    }
+}
+
+/// A place of a peer, given back when dropped.
+struct Turn {
+    room: Arc<Room>,
+    peer: IpAddr,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// A place for a peer; `None` = it has its share.
+    fn turn(self: &Arc<Self>, peer: IpAddr, place: Option<OwnedSemaphorePermit>) -> Option<Turn> {
+        let mut taken = self.taken.lock();
+        let count = taken.entry(peer).or_default();
+        if *count == OF_ONE_PEER {
+            return None;
+        }
+        *count += 1;
+        Some(Turn {
+            room: self.clone(),
+            peer,
+            _place: place,
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken.lock();
+        if let Some(count) = taken.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.peer);
+            }
+        }
+    }
 }
 
 async fn take_all(
     listener: &TcpListener,
     routes: &Router,
     asked: &CancellationToken,
-    room: &Arc<Semaphore>,
+    room: &Arc<Room>,
 ) {
     loop {
         // Never closed.
-        let turn = room.clone().acquire_owned().await;
-        let Ok((connection, _)) = listener.accept().await else {
+        let place = room.places.clone().acquire_owned().await.ok();
+        let Ok((connection, from)) = listener.accept().await else {
             sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let Some(turn) = room.turn(from.ip().to_canonical(), place) else {
             continue;
         };
         let (routes, asked) = (routes.clone(), asked.clone());
@@ -87,7 +152,8 @@ async fn take_all(
     }
 }
 
-/// Serves one connection. Asked to close it ends after the request under way; one that comes later has one request.
+/// Serves one connection. Asked to close, or old, it ends after the request under way; one that comes later has one
+/// request.
 async fn serve_one(connection: TcpStream, routes: Router, asked: &CancellationToken) {
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let routes = routes.clone();
@@ -103,9 +169,11 @@ async fn serve_one(connection: TcpStream, routes: Router, asked: &CancellationTo
     // What breaks a connection is the other side's affair: it comes again.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = asked.cancelled(), if !late => connection.as_mut().graceful_shutdown(),
+        () = asked.cancelled(), if !late => {}
+        () = sleep(LIFE) => {}
     }
-    let _broken = connection.await;
+    connection.as_mut().graceful_shutdown();
+    let _broken_or_unread = timeout(LAST_ANSWER, connection).await;
 }
 
 async fn answer(routes: Router, request: Request) -> Response {
@@ -203,5 +271,82 @@ mod tests {
                 "{answer:?}"
             );
         }
+    }
+
+    const ASKS: &[u8] = b"GET /none HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_idles_after_its_answer_is_not_kept() {
+        let answer = after_silence(ASKS).await;
+        assert!(answer.starts_with(b"HTTP/1.1 404"), "{answer:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_again_and_again_is_not_kept_for_ever() {
+        let (address, _began, _go, _closing) = listener().await;
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let asks = async {
+            let mut answers = 0;
+            while connection.write_all(ASKS).await.is_ok() {
+                let mut answer = [0; 1024];
+                match connection.read(&mut answer).await {
+                    Ok(1..) => answers += 1,
+                    Ok(0) | Err(_) => break,
+                }
+                sleep(HEAD_LIMIT / 3).await;
+            }
+            answers
+        };
+        let answers = timeout(LIFE * 2, asks).await.expect("it ends by itself");
+        assert!(answers > 10, "{answers}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_no_answer_has_its_place_for_minutes_and_not_for_ever() {
+        const LONG: usize = 64 * 1024 * 1024;
+        let routes = Router::new().route("/long", get(|| async { "x".repeat(LONG) }));
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(serve(socket, routes, Closing::default()));
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let asks = b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n";
+        connection.write_all(asks).await.unwrap();
+        sleep(LIFE + LAST_ANSWER + HEAD_LIMIT).await;
+        let mut answer = Vec::new();
+        // Cut off, with a reset or without.
+        let _reset = connection.read_to_end(&mut answer).await;
+        assert!(answer.len() < LONG, "{}", answer.len());
+    }
+
+    #[tokio::test]
+    async fn one_peer_that_keeps_all_it_can_have_keeps_no_other_out() {
+        let (address, _began, go, _closing) = listener().await;
+        let mut kept = Vec::new();
+        for _ in 0..CONNECTIONS {
+            kept.push(TcpStream::connect(address).await.unwrap());
+        }
+        let other = tokio::net::TcpSocket::new_v4().unwrap();
+        other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = other.connect(address).await.unwrap();
+        let asks = b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        other.write_all(asks).await.unwrap();
+        go.notify_one();
+        assert!(read(other).await.ends_with("answered"));
+        // What it has above its share is closed, and what it gives back it may have again.
+        let closed = kept.pop().unwrap();
+        assert_eq!(read(closed).await, "");
+        kept.clear();
+        let again = async {
+            loop {
+                let mut one = TcpStream::connect(address).await.unwrap();
+                let mut answer = [0; 1];
+                if one.write_all(ASKS).await.is_ok()
+                    && one.read(&mut answer).await.is_ok_and(|read| read > 0)
+                {
+                    return;
+                }
+            }
+        };
+        timeout(LIMIT, again).await.expect("there is room again");
     }
 }
