@@ -144,16 +144,22 @@ pub fn unused_in(view: &View) -> Vec<Made> {
 /// Every revision that a stored ticket, RCA or policy names, read live; objects that cannot be decoded count too.
 async fn users(client: &Client) -> Result<HashSet<PolicyKey>, CallError> {
     let mut used = HashSet::new();
-    let tickets = list(client, &ApiResource::erase::<Ticket>(&())).await?;
-    let rcas = list(client, &ApiResource::erase::<Rca>(&())).await?;
-    for pinned in tickets.iter().chain(&rcas) {
-        let told = |field: &str| text(pinned, &format!("/status/policy/{field}"));
-        used.extend(told("namespace").zip(told("revision")));
+    for kind in [
+        ApiResource::erase::<Ticket>(&()),
+        ApiResource::erase::<Rca>(&()),
+    ] {
+        let pinned = |object: DynamicObject| {
+            let told = |field: &str| text(&object, &format!("/status/policy/{field}"));
+            told("namespace").zip(told("revision"))
+        };
+        used.extend(list(client, &kind, pinned).await?);
     }
-    for policy in list(client, &ApiResource::erase::<EscalationPolicy>(&())).await? {
+    let newest = |policy: DynamicObject| {
         let revision = text(&policy, "/status/revision");
-        used.extend(policy.metadata.namespace.zip(revision));
-    }
+        policy.metadata.namespace.zip(revision)
+    };
+    let kind = ApiResource::erase::<EscalationPolicy>(&());
+    used.extend(list(client, &kind, newest).await?);
     Ok(used)
 }
 
@@ -161,13 +167,19 @@ fn text(object: &DynamicObject, path: &str) -> Option<String> {
     Some(object.data.pointer(path)?.as_str()?.to_owned())
 }
 
-async fn list(client: &Client, kind: &ApiResource) -> Result<Vec<DynamicObject>, CallError> {
+/// What is wanted of each object of a kind. One page of them is in memory at once: the whole may be far more than this
+/// process may use.
+async fn list(
+    client: &Client,
+    kind: &ApiResource,
+    wanted: impl Fn(DynamicObject) -> Option<PolicyKey>,
+) -> Result<HashSet<PolicyKey>, CallError> {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), kind);
     let mut params = ListParams::default().limit(PAGE);
-    let mut found = Vec::new();
+    let mut found = HashSet::new();
     loop {
         let page = call("list the whole cluster", api.list(&params)).await?;
-        found.extend(page.items);
+        found.extend(page.items.into_iter().filter_map(&wanted));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
             None => return Ok(found),
