@@ -163,11 +163,19 @@ pub async fn clock_is_known(clock: &OperatorClock) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
     use kube::core::Status;
     use kube::discovery::ApiResource;
 
-    use super::missing;
+    use super::{CLOCK_REST, CLOCK_STEPS, keep_clock, missing};
     use crate::api::Ticket;
+    use crate::clock::OperatorClock;
     use crate::controller::error::CallError;
 
     fn of(code: u16, message: &str) -> anyhow::Result<String> {
@@ -178,6 +186,23 @@ mod tests {
             &ApiResource::erase::<Ticket>(&()),
             Some(&"shop".to_owned()),
         )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_cannot_be_known_well_is_asked_for_seldom_in_the_end() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counter = asked.clone();
+        // Answers without a `Date`.
+        let service = tower::service_fn(move |_request: Request<Body>| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<_, std::convert::Infallible>(Response::new(Body::from(b"{}".to_vec()))) }
+        });
+        let hour = Duration::from_hours(1);
+        let keeps = keep_clock(Client::new(service, "shop"), OperatorClock::start());
+        assert!(tokio::time::timeout(hour, keeps).await.is_err(), "for ever");
+        let most = CLOCK_STEPS + u32::try_from(hour.as_secs() / CLOCK_REST.as_secs()).unwrap();
+        let asked = asked.load(Ordering::SeqCst);
+        assert!(asked >= CLOCK_STEPS && asked <= most, "{asked} times");
     }
 
     #[test]

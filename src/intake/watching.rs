@@ -213,3 +213,57 @@ pub fn truncated(desk: &Desk, about: &ObjectReference, way: &str, left_out: u64)
     tracing::warn!(way, left_out, "a source left alerts out of its message");
     desk.events.tell(about, None, &[told], now);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures::stream;
+    use http::{Request, Response};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use kube::Client;
+    use kube::client::Body;
+    use tokio::time::timeout;
+
+    use super::Namespaces;
+    use crate::metrics::Metrics;
+
+    /// Watches on an API server whose answers break whoever reads them, where `breaks`, and never come otherwise.
+    fn namespaces(breaks: bool) -> Namespaces {
+        let service = tower::service_fn(move |_request: Request<Body>| async move {
+            if !breaks {
+                std::future::pending::<()>().await;
+            }
+            let body = stream::poll_fn(
+                |_| -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+                    panic!("as written in the test")
+                },
+            );
+            Ok::<_, Infallible>(Response::new(StreamBody::new(body)))
+        });
+        Namespaces::new(Client::new(service, "shop"), Metrics::of_client())
+    }
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_watch_that_panics_is_noticed() {
+        let watched = namespaces(true);
+        watched.watch(["shop".to_owned()].iter());
+        let noticed = timeout(LIMIT, watched.broken()).await;
+        assert!(noticed.is_ok(), "the process must end then");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_wanted_no_more_ends_and_is_not_broken() {
+        let watched = namespaces(false);
+        watched.watch(["shop".to_owned(), "bank".to_owned()].iter());
+        assert_eq!(watched.missing(), ["bank", "shop"]);
+        watched.watch(["shop".to_owned()].iter());
+        assert_eq!(watched.missing(), ["shop"]);
+        assert!(timeout(LIMIT, watched.broken()).await.is_err());
+    }
+}
