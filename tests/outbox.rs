@@ -18,11 +18,10 @@ use firebell::connectors::Connectors;
 use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::secret::KnownSecrets;
 use firebell::domain::telling::delivery::{Delivery, Progress, Way};
-use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
+use firebell::outbox::Outbox;
 use firebell::testkit::deliveries;
 use firebell::testkit::secrets::MemorySecrets;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tracing_subscriber::fmt::MakeWriter;
 
 const SIGNING_KEY: &str = "whsec_dDBwczNjcmV0dDBwczNjcmV0";
@@ -126,14 +125,7 @@ fn outbox(keys: MemorySecrets) -> Outbox {
     })
     .unwrap();
     let connectors = Connectors::new(http, Arc::new(KnownSecrets::new(keys)), Arc::new(WallClock));
-    let (reports, _) = mpsc::unbounded_channel();
-    Outbox::new(
-        OutboxConfig::default(),
-        Arc::new(connectors),
-        Arc::new(WallClock),
-        Arc::new(Unobserved),
-        reports,
-    )
+    deliveries::outbox(connectors)
 }
 
 fn page(ticket: &str, address: &str) -> Delivery {

@@ -1,16 +1,21 @@
-//! Deliveries for tests that stand on no decision: a page of step after step to alice, of High tickets that return 5xx.
-//! What a test is about it changes itself.
+//! Deliveries for tests that stand on no decision: a page of step after step to alice, of High tickets that return 5xx,
+//! and an outbox that carries them. What a test is about it changes itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::api::Severity;
+use crate::clock::WallClock;
+use crate::connectors::Connectors;
 use crate::domain::telling::delivery::{
     Delivery, DeliveryId, Message, MessageData, MessageRecipient, MessageTicket, Said, Target,
     TicketKey, ValidWhile, Way,
 };
 use crate::domain::telling::incident::{Effect, Incident};
+use crate::outbox::{Outbox, OutboxConfig, Unobserved};
 
 /// A ticket in namespace `shop` whose uid is its name.
 pub fn ticket(name: &str) -> TicketKey {
@@ -45,6 +50,18 @@ pub fn page(ticket: TicketKey, step: &str, ways: Vec<Way>, due: Timestamp) -> De
         severity: Severity::High,
         answered_by: None,
     }
+}
+
+/// An outbox over these connectors, as production has it; nobody hears of its reports.
+pub fn outbox(connectors: Connectors) -> Outbox {
+    let (reports, _) = mpsc::unbounded_channel();
+    Outbox::new(
+        OutboxConfig::default(),
+        Arc::new(connectors),
+        Arc::new(WallClock),
+        Arc::new(Unobserved),
+        reports,
+    )
 }
 
 fn content(id: &DeliveryId, ticket: &TicketKey, step: &str) -> MessageData {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use firebell::connectors::SendOutcome;
 use firebell::domain::telling::delivery::Progress;
 use firebell::testkit::certificates::TestCa;
+use firebell::testkit::deliveries::outbox;
 use firebell::testkit::eventually;
 use firebell::testkit::receiver::{Behaviour, Receiver, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::world::{Here, connectors, outbox, page, try_once, webhook};
+use crate::world::{Here, connectors, page, try_once, webhook};
 
 /// Longest try of a page to a receiver that misbehaves.
 const LIMIT: Duration = Duration::from_secs(1);

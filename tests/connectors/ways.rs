@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use firebell::api::ConnectorType;
 use firebell::domain::telling::delivery::{Delivery, Progress, Standing, Way};
 use firebell::outbox::Outbox;
+use firebell::testkit::deliveries::outbox;
 use firebell::testkit::eventually;
 use firebell::testkit::receiver::{Behaviour, Receiver};
 use firebell::testkit::smtp::{MailOptions, MailServer};
 
-use crate::world::{Here, connectors, outbox, page, way, webhook};
+use crate::world::{Here, connectors, page, way, webhook};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -13,11 +13,9 @@ use firebell::connectors::http::{HttpClient, HttpOptions};
 use firebell::connectors::{Attempt, Connectors, SendOutcome, Sender};
 use firebell::domain::telling::delivery::{Delivery, Way};
 use firebell::domain::telling::parcel::Parcel;
-use firebell::outbox::{Outbox, OutboxConfig, Unobserved};
 use firebell::testkit::certificates::TestCa;
 use firebell::testkit::deliveries;
 use firebell::testkit::secrets::MemorySecrets;
-use tokio::sync::mpsc;
 
 /// A signing key.
 pub const KEY: &str = "whsec_c2NlbmFyaW8tc2lnbmluZy1rZXktMDAwMDAwMDE=";
@@ -62,18 +60,6 @@ fn secrets() -> MemorySecrets {
     ];
     secrets.put("team", "keys", &values);
     secrets
-}
-
-/// An outbox over these connectors.
-pub fn outbox(connectors: Connectors) -> Outbox {
-    let (reports, _) = mpsc::unbounded_channel();
-    Outbox::new(
-        OutboxConfig::default(),
-        Arc::new(connectors),
-        Arc::new(WallClock),
-        Arc::new(Unobserved),
-        reports,
-    )
 }
 
 /// A connector named `name`.
