@@ -153,7 +153,8 @@ impl SecretSource for ClusterSecrets {
                     .map(|(key, value)| (key, value.0));
                 Ok(Arc::new(SecretValues::new(name, data)))
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
+            // By the API server's own word: whatever stands between may answer 404 too, and knows of no Secret.
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
                 Err(SecretError::Missing { name: name_of() })
             }
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => {

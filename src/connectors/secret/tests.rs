@@ -299,11 +299,12 @@ async fn a_secret_is_read_by_its_name_alone() {
 #[tokio::test]
 async fn an_answer_that_is_no_secret_becomes_an_error_that_names_it_and_quotes_nothing() {
     let name = || "room".to_owned();
-    let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"t0ps3cret","reason":"x","code":404}"#;
+    let status = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"t0ps3cret","reason":"NotFound","code":404}"#;
     let forbidden = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"t0ps3cret","reason":"x","code":403}"#;
     for (code, body, wanted) in [
         (404, status, SecretError::Missing { name: name() }),
         (403, forbidden, SecretError::Forbidden { name: name() }),
+        (404, "t0ps3cret", SecretError::Unreachable { name: name() }),
         (500, "t0ps3cret", SecretError::Unreachable { name: name() }),
         (
             200,
