@@ -1,7 +1,7 @@
 //! Before anything runs: is the API server there, does it know our kinds, may we read them, what time is it?
 //!
-//! What may come by itself (API server, CRDs) is waited for with a clear line; credentials that are refused end the
-//! process with one sentence.
+//! What may come by itself (API server, CRDs) is waited for with a clear line; credentials that are refused for some
+//! seconds end the process with one sentence.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use crate::serve::Health;
 
 /// How often something that is missing is asked for again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// So many refusals may come of an API server that has just started and has not read its rules yet.
+const REFUSALS: u32 = 4;
 /// How often it is said again that it is missing.
 const SAY_EVERY: u32 = 15;
 /// Between two answers while the API server's clock is not known well.
@@ -68,9 +70,16 @@ where
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
             None => Api::all_with(client.clone(), &kind),
         };
-        let mut tries = 0;
+        let (mut tries, mut refusals) = (0, 0);
         while let Err(error) = call("list", api.list(&ListParams::default().limit(1))).await {
-            let missing = missing(&error, &kind, namespace)?;
+            let missing = match missing(&error, &kind, namespace) {
+                Ok(missing) => missing,
+                Err(refused) if refusals < REFUSALS => {
+                    refusals += 1;
+                    refused.to_string()
+                }
+                Err(refused) => return Err(refused),
+            };
             if tries % SAY_EVERY == 0 {
                 tracing::warn!("{missing}; waiting for it");
             }
@@ -167,16 +176,19 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
+    use anyhow::bail;
     use http::{Request, Response};
     use kube::Client;
     use kube::client::Body;
     use kube::core::Status;
     use kube::discovery::ApiResource;
+    use serde_json::json;
 
-    use super::{CLOCK_REST, CLOCK_STEPS, keep_clock, missing};
+    use super::{CLOCK_REST, CLOCK_STEPS, keep_clock, missing, wait_for};
     use crate::api::Ticket;
     use crate::clock::OperatorClock;
     use crate::controller::error::CallError;
+    use crate::serve::Health;
 
     fn of(code: u16, message: &str) -> anyhow::Result<String> {
         let status = Status::failure(message, "No").with_code(code);
@@ -186,6 +198,45 @@ mod tests {
             &ApiResource::erase::<Ticket>(&()),
             Some(&"shop".to_owned()),
         )
+    }
+
+    /// Asks an API server that refuses so many times; what came of it, and how often it was asked.
+    async fn after_refusals(status: u16, most: u32) -> (anyhow::Result<()>, u32) {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counter = asked.clone();
+        let service = tower::service_fn(move |_request: Request<Body>| {
+            let refused = counter.fetch_add(1, Ordering::SeqCst) < most;
+            let (status, body) = if refused {
+                let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status});
+                (status, body)
+            } else {
+                let list = json!({"kind": "TicketList", "apiVersion": "firebell.dev/v1alpha1", "metadata": {}, "items": []});
+                (200, list)
+            };
+            async move {
+                let body = Body::from(body.to_string().into_bytes());
+                Response::builder().status(status).body(body)
+            }
+        });
+        let client = Client::new(service, "shop");
+        let health = Health::default();
+        let came = wait_for::<Ticket>(&client, &[], &health);
+        let came = tokio::time::timeout(Duration::from_mins(1), came).await;
+        let came = came.unwrap_or_else(|_waits| bail!("it waits on"));
+        (came, asked.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_has_just_started_may_refuse_for_some_seconds() {
+        for status in [401, 403] {
+            let (came, asked) = after_refusals(status, 2).await;
+            assert!(came.is_ok(), "{status}: {came:?}");
+            assert_eq!(asked, 3);
+            let (came, asked) = after_refusals(status, u32::MAX).await;
+            let refused = came.unwrap_err().to_string();
+            assert!(refused.contains("operator"), "{status}: {refused}");
+            assert!(asked < 10, "{asked}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
