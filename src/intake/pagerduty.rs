@@ -11,9 +11,14 @@ use serde_json::{Map, Value, json};
 use super::alert::{Alert, Given, Way};
 use crate::api::SignalState;
 
+/// What is read of an event before it is known who sends it: nothing else of it takes up memory until then.
+#[derive(Debug, Deserialize)]
+struct Head {
+    routing_key: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Event {
-    routing_key: Option<String>,
     #[serde(rename = "event_action")]
     action: Action,
     dedup_key: Option<String>,
@@ -60,22 +65,27 @@ pub enum Asked {
 /// An event.
 #[derive(Debug)]
 pub struct Read {
-    /// The token that came as routing key.
-    pub routing_key: String,
     /// The alert's key: the sender's, or a fresh one.
     pub key: String,
     /// What it asks for; an error = it is no valid event.
     pub asked: Result<Asked, String>,
 }
 
+/// The token that came as routing key. An error means that the body is no event at all.
+pub fn routing_key(body: &[u8]) -> Result<String, String> {
+    let head: Head = serde_json::from_slice(body).map_err(|error| not_an_event(&error))?;
+    Ok(head.routing_key.unwrap_or_default())
+}
+
+fn not_an_event(error: &serde_json::Error) -> String {
+    format!("the body must be an event of PagerDuty's Events API v2: {error}")
+}
+
 /// Reads a body. An error means that it is no event at all.
 pub fn read(body: &[u8]) -> Result<Read, String> {
-    let event: Event = serde_json::from_slice(body).map_err(|error| {
-        format!("the body must be an event of PagerDuty's Events API v2: {error}")
-    })?;
+    let event: Event = serde_json::from_slice(body).map_err(|error| not_an_event(&error))?;
     let given = event.dedup_key.clone().filter(|key| !key.trim().is_empty());
     let key = given.clone().unwrap_or_else(fresh_key);
-    let routing_key = event.routing_key.clone().unwrap_or_default();
     let asked = match event.action {
         Action::Trigger => trigger(&event, &key),
         Action::Acknowledge | Action::Resolve if given.is_none() => {
@@ -91,11 +101,7 @@ pub fn read(body: &[u8]) -> Result<Read, String> {
             SignalState::Resolved,
         )))),
     };
-    Ok(Read {
-        routing_key,
-        key,
-        asked,
-    })
+    Ok(Read { key, asked })
 }
 
 fn trigger(event: &Event, key: &str) -> Result<Asked, String> {
@@ -205,7 +211,7 @@ fn fresh_key() -> String {
 mod tests {
     use serde_json::json;
 
-    use super::{Asked, Read, read};
+    use super::{Asked, Read, read, routing_key};
     use crate::api::SignalState;
 
     fn event(action: &str, key: Option<&str>) -> serde_json::Value {
@@ -249,6 +255,17 @@ mod tests {
         assert!(
             matches!(read.asked.unwrap(), Asked::Acknowledge { key, by } if key == "k" && by == "monitor")
         );
+    }
+
+    #[test]
+    fn the_key_is_read_of_whatever_has_one() {
+        let key = |body: &str| routing_key(body.as_bytes());
+        let strange = r#"{"event_action": "shout", "payload": [[1, {}]], "routing_key": "r"}"#;
+        assert_eq!(key(strange).as_deref(), Ok("r"));
+        assert_eq!(key("{}").as_deref(), Ok(""));
+        for none in ["", "[", "7", r#"{"routing_key": 7}"#] {
+            assert!(key(none).is_err(), "{none}");
+        }
     }
 
     #[test]

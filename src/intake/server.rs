@@ -157,9 +157,10 @@ impl Intake {
     /// Answers in the form that clients of the Events API expect.
     async fn event(&self, request: Request) -> Result<Response, Refusal> {
         let bytes = body(request.into_body()).await?;
-        let event = pagerduty::read(&bytes)
-            .map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
-        self.admit(Some(&event.routing_key)).await?;
+        let no_event = |message| Refusal::new(StatusCode::BAD_REQUEST, message);
+        let key = pagerduty::routing_key(&bytes).map_err(no_event)?;
+        self.admit(Some(&key)).await?;
+        let event = pagerduty::read(&bytes).map_err(no_event)?;
         let settings = self.configured()?;
         let (status, message, ticket) = match event.asked {
             Err(message) => (StatusCode::BAD_REQUEST, message, None),
