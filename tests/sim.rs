@@ -127,7 +127,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Each planted fault, and within how many seeds (from 0) it must be caught.
-const PLANTS: [(Plant, u64); 22] = [
+const PLANTS: [(Plant, u64); 25] = [
     (Plant::SendsBeforeArm, 5),
     (Plant::IdHasTime, 5),
     (Plant::ForgetsHoldEnd, 10),
@@ -150,6 +150,9 @@ const PLANTS: [(Plant, u64); 22] = [
     (Plant::OutboxForgets, 50),
     (Plant::RestsOverPages, 200),
     (Plant::WaitsForAnswers, 200),
+    (Plant::WatchesFromTheFuture, 20),
+    (Plant::ForgetsFailedStep, 10),
+    (Plant::ForgetsFailedStepInHold, 350),
 ];
 
 #[test]

@@ -125,7 +125,7 @@ where
 
 /// Whether the API server may be back with another store: it did not answer when a watch was to be started, and not
 /// because it had too much to do.
-fn was_away(error: &watcher::Error) -> bool {
+pub fn was_away(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code != 429,
         watcher::Error::WatchStartFailed(_) => true,

@@ -165,14 +165,14 @@ impl Inside {
     fn perform(&mut self, call: &Call, back: &mut Ms) -> Reply {
         let time = at(self.now);
         let name = &*call.key.name;
-        let (version, status) = match &call.ask {
+        let (seen, status) = match &call.ask {
             Ask::Get => {
                 return match self.server.get(name) {
                     Ok(ticket) => Reply::Ticket(ticket),
                     Err(refusal) => refused(refusal),
                 };
             }
-            Ask::Status { seen, status } => (&seen.metadata.resource_version, status),
+            Ask::Status { seen, status } => (seen, status),
         };
         if self.weather.meddles > 0 {
             self.weather.meddles -= 1;
@@ -181,9 +181,10 @@ impl Inside {
             let _ = self.server.annotate(name, &mark, time);
             self.spread();
         }
-        let status = plant::stored(self.plant, (**status).clone());
+        let status = plant::stored(self.plant, seen.status.as_ref(), (**status).clone());
         let fenced = self.plant != Some(Plant::NoFencing);
-        let version = version.as_deref().filter(|_| fenced);
+        let version = seen.metadata.resource_version.as_deref();
+        let version = version.filter(|_| fenced);
         let before = self.server.version();
         let stored = self.server.put_status(name, version, status, time);
         if self.server.version() != before {

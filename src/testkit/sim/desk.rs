@@ -325,6 +325,7 @@ impl World for Desk {
             let mut inside = self.inside.borrow_mut();
             inside.steps += 1;
             let now = inside.now;
+            inside.ledger.hands_over(now, self.sender, &deliveries);
             if let Some(seer) = inside.processes.get_mut(process) {
                 let clocks = seer.clocks(now);
                 let follows = seer.outbox.hand_over(deliveries, clocks);

@@ -1,7 +1,9 @@
 //! A plan from a seed: what people do, and what breaks meanwhile.
 
+use jiff::SignedDuration;
+
 use super::agreement::{Agreement, STEPS};
-use super::moment::{HOUR, MINUTE, Ms, SECOND};
+use super::moment::{HOUR, MINUTE, Ms, SECOND, span_ms};
 use super::people::Edit;
 use super::plan::{Event, Opening, Plan, PolicyEdit, Trap, Trouble, What};
 use super::receivers::{Mood, RECEIVERS};
@@ -9,6 +11,9 @@ use crate::api::{ClosureReason, HoldReason, Severity, SignalState, ValidationRes
 
 /// Within this time everything that is planned begins.
 const BUSY: Ms = 90 * MINUTE;
+/// Each seed that is a multiple of it has one knot more, drawn by itself: what else a seed brings is as it was before
+/// there were such knots.
+const EACH: u64 = 8;
 
 impl Plan {
     /// The plan of a seed.
@@ -16,7 +21,7 @@ impl Plan {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rng = &mut rng;
         let count = 1 + rng.usize(0..2);
-        let policies = (0..count)
+        let policies: Vec<Agreement> = (0..count)
             .map(|number| Agreement::any(rng, number == 0))
             .collect();
         let processes = if rng.u32(0..4) == 0 { 2 } else { 1 };
@@ -34,6 +39,9 @@ impl Plan {
         }
         if rng.bool() {
             knot(rng, troubled, &mut events);
+        }
+        if seed.is_multiple_of(EACH) {
+            knot_of_its_own(seed, &policies, &mut events);
         }
         events.sort_by_key(|event| event.at);
         Self {
@@ -148,17 +156,9 @@ fn any_edit(rng: &mut fastrand::Rng, ticket: usize, tickets: usize, alert: bool)
 
 /// Things that are worth seeing together, which chance alone seldom brings together.
 fn knot(rng: &mut fastrand::Rng, troubled: bool, events: &mut Vec<Event>) {
-    let openings: Vec<(Ms, usize)> = events
-        .iter()
-        .filter_map(|event| match &event.what {
-            What::Open(opening) => Some((event.at, opening.ticket)),
-            What::Person { .. }
-            | What::Policy { .. }
-            | What::Receiver { .. }
-            | What::Trouble(_) => None,
-        })
-        .collect();
-    let (opened, ticket) = openings[rng.usize(0..openings.len())];
+    let openings: Vec<(Ms, &Opening)> = openings(events).collect();
+    let (opened, opening) = openings[rng.usize(0..openings.len())];
+    let ticket = opening.ticket;
     let person = |at: Ms, edit: Edit| Event {
         at,
         what: What::Person { ticket, edit },
@@ -230,6 +230,62 @@ fn knot_of_troubles(
             add(soon + 6 * SECOND, What::Trouble(Trouble::Compact));
         }
     }
+}
+
+/// A store that is put back and a person who answers after that; or receivers that refuse everything, and a hold that
+/// begins before they have.
+fn knot_of_its_own(seed: u64, policies: &[Agreement], events: &mut Vec<Event>) {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x2bac);
+    let openings: Vec<(Ms, &Opening)> = openings(events).collect();
+    let (opened, opening) = openings[rng.usize(0..openings.len())];
+    let (first, ticket) = (first_page(policies, opening, opened), opening.ticket);
+    let is_restore = |event: &Event| matches!(event.what, What::Trouble(Trouble::Restore { .. }));
+    let restored = events.iter().any(is_restore);
+    let mut add = |at: Ms, what: What| events.push(Event { at, what });
+    if rng.bool() && !restored {
+        let at = opened + rng.i64(3 * MINUTE..20 * MINUTE);
+        let back = rng.i64(10 * SECOND..(at - opened).min(6 * MINUTE));
+        let edit = [Edit::Acknowledge, Edit::Acknowledge, Edit::Resolve][rng.usize(0..3)].clone();
+        add(at, What::Trouble(Trouble::Restore { back }));
+        add(
+            at + rng.i64(8 * SECOND..3 * MINUTE),
+            What::Person { ticket, edit },
+        );
+        return;
+    }
+    let late = rng.u32(0..3) > 0;
+    let mood = if late { Mood::GoneLate } else { Mood::Gone };
+    let span = rng.i64(1..5) * MINUTE;
+    for host in 0..RECEIVERS {
+        let at = (first - SECOND).max(0);
+        add(at, What::Receiver { host, mood, span });
+    }
+    if late {
+        let edit = Edit::Hold(0, HoldReason::AwaitingVendor, rng.i64(1..9) * MINUTE);
+        let at = first + rng.i64(1..8) * SECOND;
+        add(at, What::Person { ticket, edit });
+    }
+}
+
+/// When the first page of a ticket is due, where its first step waits for no hours.
+fn first_page(policies: &[Agreement], opened: &Opening, at: Ms) -> Ms {
+    let policy = &policies[opened.policy.unwrap_or(0)].valid;
+    let severity = opened.severity.unwrap_or_default();
+    let steps = policy.steps_for(severity);
+    let after = steps
+        .first()
+        .map_or(SignedDuration::ZERO, |step| step.after);
+    let span = policy.row(severity).initial_delay + after;
+    at / SECOND * SECOND + span_ms(span)
+}
+
+fn openings(events: &[Event]) -> impl Iterator<Item = (Ms, &Opening)> {
+    events.iter().filter_map(|event| match &event.what {
+        What::Open(opening) => Some((event.at, opening)),
+        What::Person { .. } | What::Policy { .. } | What::Receiver { .. } | What::Trouble(_) => {
+            None
+        }
+    })
 }
 
 fn policy_edit(rng: &mut fastrand::Rng, count: usize) -> Event {

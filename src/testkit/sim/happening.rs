@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kube::runtime::watcher;
+
 use super::agreement::Agreement;
 use super::calls::Weather;
 use super::inside::{Coming, Inside};
@@ -16,6 +18,7 @@ use super::server::NAMESPACE;
 use crate::api::{Signal, SignalState, Suspend, TicketSpec, Time};
 use crate::controller::freshness::TICKET_WATCH_SECONDS;
 use crate::controller::key::Key;
+use crate::controller::streams::was_away;
 use crate::controller::versions::Origin;
 use crate::domain::selection::LivePolicy;
 
@@ -23,6 +26,15 @@ use crate::domain::selection::LivePolicy;
 pub(super) const LEASE: Ms = 15 * SECOND;
 /// A silent watch is given up after that: 5 s after the end that was asked for (`controller::freshness`).
 const WATCH_LIMIT: Ms = (TICKET_WATCH_SECONDS as Ms + 5) * SECOND;
+
+/// The API server is away for so long when its store is put back.
+const PUTS_BACK: Ms = 3 * SECOND;
+
+/// Whether production lists anew after a watch that nobody answered when it was to be started.
+fn begins_anew() -> bool {
+    let nobody = kube::Error::Service("connection refused".into());
+    was_away(&watcher::Error::WatchStartFailed(nobody))
+}
 
 impl Inside {
     /// A planned event.
@@ -155,15 +167,7 @@ impl Inside {
                 }
             }
             Trouble::ApiDown { span, hangs } => {
-                let weather = self.weather;
-                self.weather = Weather {
-                    down_until: weather.down_until.max(self.now + span),
-                    hangs: *hangs,
-                    ..weather
-                };
-                for process in 0..self.processes.len() {
-                    self.comes(span + SECOND, Coming::Hears(process));
-                }
+                self.goes_away(*span, *hangs);
             }
             Trouble::ApiRefuses { code, span } => {
                 self.weather.refuses_until = self.now + span;
@@ -176,18 +180,34 @@ impl Inside {
             }
             Trouble::Compact => self.server.compact(),
             Trouble::Restore { back } => {
-                self.server.restore(at(self.now - back));
                 // Nobody puts a store back under a running API server.
-                for process in &mut self.processes {
-                    process.watch.begins_anew = true;
-                }
-                self.spread();
+                self.goes_away(PUTS_BACK, false);
+                let now = at(self.now);
+                self.server.restore(at(self.now - back), now);
             }
             Trouble::WallJumps { process, by } => {
                 if let Some(seer) = self.processes.get_mut(*process) {
                     seer.wall_off += by;
                 }
             }
+        }
+    }
+
+    /// The API server is away for a while. Watches end, and cannot be started again until it is back.
+    fn goes_away(&mut self, span: Ms, hangs: bool) {
+        let weather = self.weather;
+        self.weather = Weather {
+            down_until: weather.down_until.max(self.now + span),
+            hangs,
+            ..weather
+        };
+        let ends = !hangs || span > WATCH_LIMIT;
+        let anew = ends && self.plant != Some(Plant::WatchesFromTheFuture) && begins_anew();
+        for process in 0..self.processes.len() {
+            if let Some(seer) = self.processes.get_mut(process) {
+                seer.watch.begins_anew |= anew;
+            }
+            self.comes(span + SECOND, Coming::Hears(process));
         }
     }
 

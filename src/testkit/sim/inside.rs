@@ -161,8 +161,12 @@ impl Inside {
     /// Makes the tries that follow from a change of an outbox, and asks for looks at what has results.
     pub fn follow(&mut self, process: usize, follows: Follows) {
         let now = self.now;
-        if let Some(process) = self.processes.get_mut(process) {
-            process.hear_results(&follows, now);
+        if let Some(seer) = self.processes.get_mut(process) {
+            seer.hear_results(&follows, now);
+            for ticket in &follows.told {
+                let view = seer.outbox.view(&ticket.uid);
+                self.ledger.failed(now, (process, seer.life), &view);
+            }
         }
         for made in follows.tries {
             self.send(process, made);

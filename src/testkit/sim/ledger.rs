@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::moment::{Ms, clock};
 use super::plan::Trouble;
 use super::receivers::Mood;
-use crate::domain::telling::delivery::Delivery;
+use crate::domain::telling::delivery::{
+    Delivery, DeliveryId, FailureCause, OutboxView, Progress, ValidWhile,
+};
 
 /// A message that a receiver got.
 #[derive(Clone, Debug)]
@@ -35,6 +39,42 @@ pub struct Departure {
     pub life: u32,
     /// What left.
     pub delivery: Arc<Delivery>,
+}
+
+/// A page that an operator handed to its outbox.
+#[derive(Clone, Debug)]
+pub struct HandedOver {
+    /// When.
+    pub at: Ms,
+    /// Operator and life of it.
+    pub sender: (usize, u32),
+    /// Of which ticket.
+    pub uid: String,
+    /// Its id.
+    pub id: DeliveryId,
+    /// When it was due.
+    pub due: Timestamp,
+    /// Its round.
+    pub round: i64,
+    /// Its step.
+    pub step: String,
+    /// A person asked for it.
+    pub asked_for: bool,
+}
+
+/// A message that no receiver took, as its outbox said.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When.
+    pub at: Ms,
+    /// Operator and life of it.
+    pub sender: (usize, u32),
+    /// The id of the message.
+    pub id: DeliveryId,
+    /// When its last try ended, by its sender's clock.
+    pub ended: Timestamp,
+    /// Whether it was tried until its time was up; else it was refused for good.
+    pub budget_ended: bool,
 }
 
 /// Several messages that left as one.
@@ -87,6 +127,10 @@ pub struct Ledger {
     /// In order of time.
     pub departures: Vec<Departure>,
     /// In order of time.
+    pub handed_over: Vec<HandedOver>,
+    /// In order of time.
+    pub failures: Vec<Failure>,
+    /// In order of time.
     pub bundles: Vec<Bundle>,
     /// As they were planned and as they came.
     pub outages: Vec<Outage>,
@@ -107,6 +151,45 @@ impl Ledger {
     pub fn tell(&mut self, at: Ms, line: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
             story.push((at, line()));
+        }
+    }
+
+    /// Notes which pages an operator hands to its outbox.
+    pub fn hands_over(&mut self, at: Ms, sender: (usize, u32), deliveries: &[Delivery]) {
+        let pages = deliveries.iter().filter_map(|delivery| {
+            let data = &delivery.message.data;
+            Some(HandedOver {
+                at,
+                sender,
+                uid: delivery.ticket.uid.clone(),
+                id: delivery.id.clone(),
+                due: delivery.due,
+                asked_for: delivery.valid_while == ValidWhile::Open,
+                round: data.round,
+                step: data.step.clone()?,
+            })
+        });
+        self.handed_over.extend(pages);
+    }
+
+    /// Notes what has failed lately, by what an outbox shows.
+    pub fn failed(&mut self, at: Ms, sender: (usize, u32), view: &OutboxView) {
+        for (id, progress) in view {
+            let Progress::Failed { time, cause, .. } = progress else {
+                continue;
+            };
+            let known = |failure: &Failure| {
+                failure.id == *id && failure.sender == sender && failure.ended == *time
+            };
+            if !self.failures.iter().any(known) {
+                self.failures.push(Failure {
+                    at,
+                    sender,
+                    id: id.clone(),
+                    ended: *time,
+                    budget_ended: *cause == FailureCause::BudgetEnded,
+                });
+            }
         }
     }
 

@@ -259,16 +259,36 @@ impl What {
 }
 
 impl Plan {
-    /// The same without anything that breaks.
+    /// The same without anything that breaks, nor what people did to tickets in a time that a restore took back.
     #[must_use]
     pub fn calm(&self) -> Self {
-        let events = self.events.iter().filter(|event| event.what.is_calm());
+        let events = self.events.iter().enumerate();
+        let events = events.filter(|(place, event)| event.what.is_calm() && !self.undoes(*place));
         Self {
-            events: events.cloned().collect(),
+            events: events.map(|(_, event)| event.clone()).collect(),
             processes: 1,
             by_patch: false,
             ..self.clone()
         }
+    }
+
+    /// Whether a restore takes back what happened in the event of that place.
+    fn undoes(&self, place: usize) -> bool {
+        let Some(event) = self.events.get(place).filter(|event| match event.what {
+            What::Open(_) | What::Person { .. } => true,
+            What::Policy { .. } | What::Receiver { .. } | What::Trouble(_) => false,
+        }) else {
+            return false;
+        };
+        let mut after = self.events.iter().skip(place);
+        after.any(|later| match later.what {
+            What::Trouble(Trouble::Restore { back }) => event.at > later.at - back,
+            What::Open(_)
+            | What::Person { .. }
+            | What::Policy { .. }
+            | What::Receiver { .. }
+            | What::Trouble(_) => false,
+        })
     }
 
     /// When the last thing happens and is over.

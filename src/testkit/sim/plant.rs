@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::api::{DeliveryRecord, DeliveryState, Ticket, TicketStatus};
+use crate::api::{DeliveryRecord, DeliveryState, EscalationState, Ticket, TicketStatus};
 
 /// A planted fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +52,17 @@ pub enum Plant {
     RestsOverPages,
     /// A write is waited for until its call is given up, whatever the watch shows.
     WaitsForAnswers,
+    /// A watch that could not be started goes on from the version it had come to, whatever the store was put back to.
+    WatchesFromTheFuture,
+    /// Nobody was reached: the next step keeps its time.
+    ForgetsFailedStep,
+    /// Nobody was reached under a hold: the next step keeps its time after it.
+    ForgetsFailedStepInHold,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::SendsBeforeArm,
         Self::IdHasTime,
         Self::ForgetsHoldEnd,
@@ -79,6 +85,9 @@ impl Plant {
         Self::OutboxForgets,
         Self::RestsOverPages,
         Self::WaitsForAnswers,
+        Self::WatchesFromTheFuture,
+        Self::ForgetsFailedStep,
+        Self::ForgetsFailedStepInHold,
     ];
 }
 
@@ -136,12 +145,44 @@ pub(super) fn seen(plant: Option<Plant>, ticket: Arc<Ticket>) -> Arc<Ticket> {
     Arc::new(ticket)
 }
 
-/// A status as a world with that fault stores it.
-pub(super) fn stored(plant: Option<Plant>, mut status: TicketStatus) -> TicketStatus {
+/// A status as a world with that fault stores it over another.
+pub(super) fn stored(
+    plant: Option<Plant>,
+    before: Option<&TicketStatus>,
+    mut status: TicketStatus,
+) -> TicketStatus {
     if plant == Some(Plant::RingDropsArmed) {
         status
             .deliveries
             .retain(|known| known.state != DeliveryState::Armed);
     }
+    let forgets = match plant {
+        Some(Plant::ForgetsFailedStep) => true,
+        Some(Plant::ForgetsFailedStepInHold) => is_held(&status),
+        Some(_) | None => false,
+    };
+    if forgets
+        && fails(before, &status)
+        && let Some(escalation) = &mut status.escalation
+    {
+        escalation.next_step = None;
+        escalation.next_time = None;
+    }
     status
+}
+
+fn is_held(status: &TicketStatus) -> bool {
+    let escalation = status.escalation.as_ref();
+    escalation.is_some_and(|known| known.state == EscalationState::Held)
+}
+
+/// Whether a page of a step failed between two statuses.
+fn fails(before: Option<&TicketStatus>, after: &TicketStatus) -> bool {
+    let failed =
+        |known: &&DeliveryRecord| known.step.is_some() && known.state == DeliveryState::Failed;
+    let old = before.map_or(&[][..], |before| &before.deliveries);
+    after.deliveries.iter().filter(failed).any(|known| {
+        let mut old = old.iter().filter(failed);
+        !old.any(|old| old.id == known.id)
+    })
 }

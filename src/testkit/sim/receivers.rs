@@ -29,6 +29,8 @@ pub enum Mood {
     Redirects,
     /// 410.
     Gone,
+    /// It thinks for eight seconds and says 410.
+    GoneLate,
     /// Its certificate is another host's.
     WrongCertificate,
     /// It takes the message and answers with 10 MB.
@@ -73,6 +75,7 @@ impl Mood {
             }
             Self::Redirects => course(None, 2 * trip, SendOutcome::refused("a redirect")),
             Self::Gone => course(None, 2 * trip, SendOutcome::refused("410")),
+            Self::GoneLate => course(None, 8 * SECOND, SendOutcome::refused("410")),
             Self::WrongCertificate => course(None, trip, SendOutcome::refused("wrong certificate")),
         }
     }
@@ -88,6 +91,7 @@ impl Mood {
             | Self::Throttles(_)
             | Self::Redirects
             | Self::Gone
+            | Self::GoneLate
             | Self::WrongCertificate
             | Self::Chatters => false,
         }
@@ -121,6 +125,7 @@ impl Mood {
             Self::Throttles(seconds) => format!("answers 429, Retry-After {seconds} s,"),
             Self::Redirects => "redirects".to_owned(),
             Self::Gone => "answers 410".to_owned(),
+            Self::GoneLate => "answers 410 after eight seconds".to_owned(),
             Self::WrongCertificate => "has a wrong certificate".to_owned(),
             Self::Chatters => "answers with 10 MB".to_owned(),
         }

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use serde_json::Value;
 
 use crate::api::{Ticket, TicketSpec, TicketStatus};
+use crate::controller::key::version;
 use crate::controller::patch::{status_patch, whole_status};
 use crate::controller::slim::slim;
 use crate::testkit::model::own;
@@ -94,6 +95,8 @@ pub struct Change {
     pub ticket: Arc<Ticket>,
     /// It was deleted.
     pub deleted: bool,
+    /// Nobody changed it: the store was put back to what it was at that moment.
+    pub put_back: Option<Timestamp>,
 }
 
 impl Change {
@@ -129,7 +132,7 @@ pub struct Server {
     tickets: BTreeMap<String, Arc<Ticket>>,
     log: Vec<Change>,
     compacted: u64,
-    /// All that ever happened, what a restore took back included.
+    /// All that ever happened, what a restore took back included; what it brought back follows as changes of its moment.
     pub history: Vec<Change>,
     /// Statuses travel as the JSON Patch that production sends, and are stored by applying it.
     pub by_patch: bool,
@@ -270,6 +273,7 @@ impl Server {
             before: Some(before),
             ticket: Arc::new(last),
             deleted: true,
+            put_back: None,
         });
         Ok(())
     }
@@ -312,7 +316,7 @@ impl Server {
     }
 
     /// Puts the store back to what it was at a moment, its versions too, as a restored backup does.
-    pub fn restore(&mut self, to: Timestamp) {
+    pub fn restore(&mut self, to: Timestamp, now: Timestamp) {
         let mut tickets = BTreeMap::new();
         let mut version = 1_000;
         for change in self.history.iter().take_while(|change| change.at <= to) {
@@ -324,17 +328,50 @@ impl Server {
                 tickets.insert(name, change.ticket.clone());
             }
         }
-        self.tickets = tickets;
+        let before = std::mem::replace(&mut self.tickets, tickets);
         self.version = version;
         self.compacted = version;
         self.log.clear();
+        self.note_put_back(&before, to, now);
+    }
+
+    /// What a restore did to each ticket. No watch shows it.
+    fn note_put_back(
+        &mut self,
+        before: &BTreeMap<String, Arc<Ticket>>,
+        to: Timestamp,
+        now: Timestamp,
+    ) {
+        let gone = before.iter().filter_map(|(name, ticket)| {
+            let kept = self.tickets.get(name);
+            let kept = kept.is_some_and(|kept| kept.metadata.uid == ticket.metadata.uid);
+            (!kept).then_some((ticket, true))
+        });
+        let there = self.tickets.values().map(|ticket| (ticket, false));
+        let changes = gone.chain(there).map(|(ticket, deleted)| Change {
+            at: now,
+            version: version(&ticket.metadata),
+            before: ticket
+                .metadata
+                .name
+                .as_ref()
+                .and_then(|name| before.get(name))
+                .cloned(),
+            ticket: ticket.clone(),
+            deleted,
+            put_back: Some(to),
+        });
+        let changes: Vec<Change> = changes.collect();
+        self.history.extend(changes);
     }
 
     /// The last status write was never stored (a planted fault).
     pub fn forget_last_status(&mut self, at: Timestamp) {
         let last = self.history.iter().rev().find(|change| {
             let before = change.before.as_ref().map(|before| &before.status);
-            !change.deleted && before.is_some_and(|before| *before != change.ticket.status)
+            let put_back = change.put_back.is_some();
+            let changes = before.is_some_and(|before| *before != change.ticket.status);
+            !change.deleted && !put_back && changes
         });
         let Some(Change {
             before: Some(before),
@@ -383,6 +420,7 @@ impl Server {
             before,
             ticket: ticket.clone(),
             deleted: false,
+            put_back: None,
         });
         ticket
     }

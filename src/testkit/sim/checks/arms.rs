@@ -3,7 +3,7 @@
 
 use super::{
     Breach, Promise, Story, is_edit, named, only_answers_lost, only_api_away, over, pinned,
-    receivers_ill, restored, unanswered,
+    receivers_ill, unanswered,
 };
 use crate::api::{
     DeliveryRecord, DeliveryState, Escalation, EscalationState, StartReason, TicketStatus,
@@ -35,7 +35,7 @@ pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach
             page_left(outcome, story, (change, next), (status, escalation), found);
         }
         if let Some(next) = next {
-            nothing_vanished(outcome, story, (change, next), found);
+            nothing_vanished(story, (change, next), found);
         }
     }
     nothing_forgotten(outcome, story, found);
@@ -83,10 +83,11 @@ fn page_left(
     let outdated = status.observed_generation != change.ticket.metadata.generation;
     let superseded = next.is_some_and(|next| ms_of(next.at) <= due);
     let written = ms_of(change.at);
-    if outdated || superseded || due > outcome.ended || due < written - MINUTE {
+    // A version that somebody else made may show an arm that has been acted on; one that was put back is new to all.
+    let acted_on = due < written - MINUTE && change.put_back.is_none();
+    if outdated || superseded || due > outcome.ended || acted_on {
         return;
     }
-    // A version that somebody else made may show an arm that has been acted on.
     let (armed, due) = (due, due.max(written));
     let clear = over(outcome, due);
     // A write without an answer that the watch shows holds nothing up.
@@ -151,7 +152,7 @@ fn is_excused(
         || story.edited(due - SECOND, until)
         || policies.any(|at| *at >= written && *at <= until)
         || receivers_ill(outcome, due - 3 * MINUTE, until)
-        || restored(outcome, until)
+        || story.put_back(written, until).is_some()
         || expires
         || until > outcome.ended
 }
@@ -164,15 +165,16 @@ fn missed(
     (armed, due, until): (Ms, Ms, Ms),
 ) -> Option<String> {
     let repeat = escalation.next_repeat.unwrap_or(0);
-    // Whoever led meanwhile may not have known that it left, nor that it was received.
+    // Whoever led meanwhile may not have known that it left, nor that it was received; nor does a store that was put back.
     let lately = |receipt: &&Receipt| receipt.at >= armed - SECOND;
-    let led_by_another = |receipt: &Receipt| {
+    let not_known = |receipt: &Receipt| {
         let hand_over = |broken: &Broken| *broken == Broken::HandOver;
         outcome.ledger.broken(receipt.at, armed, hand_over)
+            || story.put_back(receipt.at - 1, armed).is_some()
     };
     let in_time = |receipt: &&Receipt| {
         let ours = receipt.delivery.ticket.uid == story.uid && receipt.at <= until;
-        ours && (lately(receipt) || led_by_another(receipt))
+        ours && (lately(receipt) || not_known(receipt))
     };
     let got: Vec<&Receipt> = outcome.ledger.receipts.iter().filter(in_time).collect();
     let is_it = |receipt: &&&Receipt| {
@@ -208,12 +210,11 @@ fn missed(
 
 /// What is armed or on its way stays in the record until it has an end, or a newer one of its kind takes its place.
 fn nothing_vanished(
-    outcome: &Outcome,
     story: &Story<'_>,
     (change, next): (&Change, &Change),
     found: &mut Vec<Breach>,
 ) {
-    if next.deleted || restored(outcome, ms_of(next.at)) {
+    if next.deleted || next.put_back.is_some() {
         return;
     }
     let after = records(next);

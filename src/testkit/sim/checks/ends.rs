@@ -3,24 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Breach, Promise, Story};
+use super::{Breach, Promise, Story, is_edit};
 use crate::api::{Phase, TicketStatus};
 use crate::testkit::sim::ledger::Broken;
 use crate::testkit::sim::moment::{Ms, SECOND, ms_of};
-use crate::testkit::sim::plan::{Plan, Trouble, What};
+use crate::testkit::sim::plan::{Plan, What};
 use crate::testkit::sim::run::Outcome;
+use crate::testkit::sim::server::Change;
 
 /// People's edits closer than that to something due may be seen before or after it.
 const CLOSE: Ms = 3 * SECOND;
 
 pub(super) fn check(plan: &Plan, outcome: &Outcome, calm: &Outcome, found: &mut Vec<Breach>) {
-    let restored = plan
-        .events
-        .iter()
-        .any(|event| matches!(event.what, What::Trouble(Trouble::Restore { .. })));
-    if restored {
-        return;
-    }
     let light = plan.events.iter().all(|event| match &event.what {
         What::Trouble(trouble) => trouble.is_light(),
         What::Receiver { .. } => false,
@@ -107,7 +101,45 @@ fn facts_in_trouble(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> bool {
         .iter()
         .filter(|event| matches!(event.what, What::Policy { .. }))
         .any(|event| within(event.at));
-    story.edits().any(within) || policies || by_itself
+    let past = story.past(Ms::MAX);
+    let mut edits = past.iter().filter(|change| is_edit(change));
+    edits.any(|change| within(ms_of(change.at))) || policies || by_itself
+}
+
+/// Whether it answers a ticket: somebody acknowledges or resolves it.
+fn answers(edit: &Change) -> bool {
+    let (new, old) = (&edit.ticket.spec, edit.before.as_ref());
+    let old = old.map(|before| &before.spec);
+    old.is_some_and(|old| {
+        (new.acknowledgement.is_some() && new.acknowledgement != old.acknowledgement)
+            || (new.resolution.is_some() && new.resolution != old.resolution)
+    })
+}
+
+/// What people answered last is taken in by the end.
+pub(super) fn taken_in(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach>) {
+    let Some(last) = story.last(outcome) else {
+        return;
+    };
+    let past = story.past(Ms::MAX);
+    let edit = past.iter().rev().find(|change| is_edit(change));
+    // What says nothing new needs no write.
+    if !edit.is_some_and(|edit| answers(edit)) {
+        return;
+    }
+    let status = last.status.clone().unwrap_or_default();
+    if status.observed_generation != last.metadata.generation {
+        found.push(Breach {
+            promise: Promise::End,
+            at: outcome.ended,
+            words: format!(
+                "{}: generation {} of its spec was never taken in, {} is the last that was",
+                story.name,
+                last.metadata.generation.unwrap_or_default(),
+                status.observed_generation.unwrap_or_default()
+            ),
+        });
+    }
 }
 
 /// Whether an edit of any ticket comes close to something that is received.

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Breach, Promise, Story, restored};
-use crate::domain::telling::delivery::{DeliveryId, ValidWhile};
+use super::{Breach, Promise, Story, over};
+use crate::domain::telling::delivery::{Delivery, DeliveryId, ValidWhile};
 use crate::testkit::sim::ledger::{Broken, Receipt};
 use crate::testkit::sim::moment::{MINUTE, Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plan::Trouble;
 use crate::testkit::sim::run::Outcome;
 use crate::testkit::sim::server::Change;
+
+/// Whoever was put back knows it so long after all that was broken is over.
+const AGAIN: Ms = 2 * SECOND;
 
 pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach>) {
     let mut by_id: BTreeMap<&str, Vec<&Receipt>> = BTreeMap::new();
@@ -40,9 +43,7 @@ pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach
         .filter(|left| left.delivery.ticket.uid == story.uid)
     {
         let data = &departure.delivery.message.data;
-        if !stood_armed(story, &departure.delivery, departure.at)
-            && !restored(outcome, departure.at)
-        {
+        if !stood_armed(outcome, story, &departure.delivery, departure.at) {
             let what = data.step.clone().unwrap_or_else(|| data.kind.clone());
             let words = format!(
                 "\"{what}\" for {} left before it stood armed in the store",
@@ -180,29 +181,37 @@ fn may_repeat(broken: &Broken) -> bool {
     }
 }
 
-/// Whether a status that was stored by then armed it: as the chain's next, or as an entry of its deliveries.
-fn stood_armed(
-    story: &Story<'_>,
-    delivery: &crate::domain::telling::delivery::Delivery,
-    at: Ms,
-) -> bool {
+/// Whether a status that was stored by then armed it: as the chain's next, or as an entry of its deliveries. What a
+/// restore took back armed what left before everybody could know of that, and what is tried again since.
+fn stood_armed(outcome: &Outcome, story: &Story<'_>, delivery: &Delivery, at: Ms) -> bool {
     let data = &delivery.message.data;
-    let past = story
-        .changes
+    let mut departures = outcome.ledger.departures.iter();
+    let first = departures.find(|left| left.delivery.id == delivery.id);
+    let first = first.map_or(at, |first| first.at);
+    let until = at + SECOND / 1_000;
+    let known = |put_back: Ms| over(outcome, put_back) + AGAIN < first;
+    let past = if story.put_back(Ms::MIN, first).is_some_and(known) {
+        story.past(until)
+    } else {
+        let changes = story.changes.iter().copied();
+        changes
+            .take_while(|change| ms_of(change.at) <= until)
+            .collect()
+    };
+    let mut statuses = past
         .iter()
-        .take_while(|change| ms_of(change.at) <= at + SECOND / 1_000);
-    past.filter_map(|change| change.ticket.status.as_ref())
-        .any(|status| {
-            let chain = status.escalation.as_ref().is_some_and(|known| {
-                data.step.is_some()
-                    && known.next_step == data.step
-                    && known.next_repeat.unwrap_or(0) == data.repeat.unwrap_or(0)
-                    && (known.round == data.round || known.round + 1 == data.round)
-            });
-            chain
-                || status
-                    .deliveries
-                    .iter()
-                    .any(|known| known.id == delivery.id.as_str())
-        })
+        .filter_map(|change| change.ticket.status.as_ref());
+    statuses.any(|status| {
+        let chain = status.escalation.as_ref().is_some_and(|known| {
+            data.step.is_some()
+                && known.next_step == data.step
+                && known.next_repeat.unwrap_or(0) == data.repeat.unwrap_or(0)
+                && (known.round == data.round || known.round + 1 == data.round)
+        });
+        chain
+            || status
+                .deliveries
+                .iter()
+                .any(|known| known.id == delivery.id.as_str())
+    })
 }

@@ -3,6 +3,7 @@
 
 mod arms;
 mod ends;
+mod failed;
 mod ids;
 mod stops;
 mod timetable;
@@ -92,11 +93,37 @@ impl<'o> Story<'o> {
         stories
     }
 
-    /// When people changed its spec, or deleted it.
+    /// When people changed its spec, or deleted it; what a restore took back included.
     pub fn edits(&self) -> impl Iterator<Item = Ms> {
         self.changes
             .iter()
             .filter(|change| is_edit(change))
+            .map(|change| ms_of(change.at))
+    }
+
+    /// What led to its state at a moment, in order: what a restore had taken back by then is not in it.
+    pub fn past(&self, at: Ms) -> Vec<&'o Change> {
+        let mut past: Vec<&Change> = Vec::new();
+        for change in self.changes.iter().copied() {
+            if ms_of(change.at) > at {
+                break;
+            }
+            if let Some(to) = change.put_back {
+                past.retain(|earlier| earlier.at <= to);
+            }
+            past.push(change);
+        }
+        past
+    }
+
+    /// When it was put back last, later than one moment and not later than another.
+    pub fn put_back(&self, after: Ms, until: Ms) -> Option<Ms> {
+        let mut newest = self.changes.iter().rev();
+        newest
+            .find(|change| {
+                let at = ms_of(change.at);
+                change.put_back.is_some() && at > after && at <= until
+            })
             .map(|change| ms_of(change.at))
     }
 
@@ -123,12 +150,10 @@ impl<'o> Story<'o> {
     }
 }
 
+/// Whether somebody changed the spec, or deleted it. Of a restore nobody is told as of an edit.
 fn is_edit(change: &Change) -> bool {
-    change.deleted
-        || change
-            .before
-            .as_ref()
-            .is_none_or(|before| before.spec != change.ticket.spec)
+    let differs = |before: &Arc<Ticket>| before.spec != change.ticket.spec;
+    change.put_back.is_none() && (change.deleted || change.before.as_ref().is_none_or(differs))
 }
 
 /// Checks a run; `calm` is the same plan without anything that breaks.
@@ -154,6 +179,8 @@ pub fn check(plan: &Plan, outcome: &Outcome, calm: Option<&Outcome>) -> Option<B
         arms::check(outcome, story, &mut found);
         ids::check(outcome, story, &mut found);
         stops::check(outcome, story, &mut found);
+        failed::check(outcome, story, &mut found);
+        ends::taken_in(outcome, story, &mut found);
     }
     ids::bundles(outcome, &mut found);
     if let Some(calm) = calm {
@@ -254,13 +281,6 @@ fn receivers_ill(outcome: &Outcome, from: Ms, until: Ms) -> bool {
     outcome
         .ledger
         .broken(from, until, |broken| matches!(broken, Broken::Receiver(..)))
-}
-
-/// Whether the store was ever put back, up to a moment.
-fn restored(outcome: &Outcome, until: Ms) -> bool {
-    outcome.ledger.broken(Ms::MIN, until, |broken| {
-        matches!(broken, Broken::Trouble(Trouble::Restore { .. }))
-    })
 }
 
 /// Whether nothing in a spec speaks against the chain.

@@ -29,10 +29,16 @@ pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach
         let at = departure.at;
         let stopped_at = ms_of(stop.at);
         let knower = (departure.process, departure.life, story.uid.clone());
+        // Versions are no order across a restore.
+        let since = story
+            .changes
+            .iter()
+            .skip_while(|change| !std::ptr::eq(**change, stop));
+        let since: Vec<u64> = since.map(|change| change.version).collect();
         let known = outcome.ledger.known.get(&knower).and_then(|known| {
-            let mut first = known
-                .iter()
-                .filter(|(at, version)| *at >= stopped_at && *version >= stop.version);
+            let mut first = known.iter().filter(|(at, version)| {
+                *at >= stopped_at && (*version == u64::MAX || since.contains(version))
+            });
             first.next().map(|(at, _)| *at)
         });
         let late_for_itself = known.is_some_and(|known| at > known + GRACE + TRIP);
@@ -65,20 +71,15 @@ fn stopped<'o>(
     left: &Departure,
 ) -> Option<(&'o Change, &'static str)> {
     let delivery = &left.delivery;
-    let before: Vec<&&Change> = story
-        .changes
-        .iter()
-        .take_while(|change| ms_of(change.at) <= left.at)
-        .collect();
+    let before = story.past(left.at);
     let last = before.last()?;
     if last.deleted {
         // Notices of a closing still go out.
-        let stops =
-            delivery.valid_while != ValidWhile::Always && !super::restored(outcome, left.at);
-        return stops.then_some((**last, "the ticket was deleted"));
+        let stops = delivery.valid_while != ValidWhile::Always;
+        return stops.then_some((*last, "the ticket was deleted"));
     }
     delivery.message.data.step.as_ref()?;
-    if delivery.valid_while == ValidWhile::Open || super::restored(outcome, left.at) {
+    if delivery.valid_while == ValidWhile::Open {
         return None;
     }
     // Whatever people took back or changed since makes it another matter.
@@ -92,7 +93,7 @@ fn stopped<'o>(
             .get(first..)?
             .iter()
             .all(|later| later.ticket.spec == change.ticket.spec);
-        untouched.then_some(**change)
+        untouched.then_some(*change)
     };
     let since_plain = |present| {
         since(present).filter(|change| change.before.as_ref().is_some_and(|before| plain(before)))

@@ -6,7 +6,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::policy::ValidPolicy;
 use crate::domain::telling::delivery::DeliveryId;
 use crate::testkit::sim::ledger::Broken;
-use crate::testkit::sim::moment::{Ms, SECOND, clock, ms_of};
+use crate::testkit::sim::moment::{MINUTE, Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plan::{Plan, Trouble, What};
 use crate::testkit::sim::run::Outcome;
 
@@ -14,6 +14,9 @@ use crate::testkit::sim::run::Outcome;
 const IN_TIME: Ms = 1_500;
 /// Clocks of operators are known to a tenth of a second.
 const CLOCKS: Ms = 150;
+
+/// What was broken so long before a ticket was opened moves none of its pages.
+const RECOVERY: Ms = 3 * MINUTE;
 
 /// One planned notification.
 struct Planned {
@@ -29,7 +32,7 @@ pub(super) fn check(plan: &Plan, outcome: &Outcome, story: &Story<'_>, found: &m
     let spec = &first.ticket.spec;
     // Before the operator is up, and with what people change, the timetable is another.
     let opened = ms_of(first.at);
-    let undisturbed_until = undisturbed(plan, outcome, story);
+    let undisturbed_until = undisturbed(plan, outcome, story, opened);
     if opened < 10 * SECOND
         || spec
             .signal
@@ -96,7 +99,7 @@ fn not_in_time(outcome: &Outcome, id: &DeliveryId, due: Ms) -> Option<String> {
 }
 
 /// Until when nobody touched the ticket or a policy, and nothing that matters was broken.
-fn undisturbed(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> Ms {
+fn undisturbed(plan: &Plan, outcome: &Outcome, story: &Story<'_>, opened: Ms) -> Ms {
     let edits = story.edits().skip(1);
     let policies = plan
         .events
@@ -107,7 +110,7 @@ fn undisturbed(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> Ms {
         .ledger
         .outages
         .iter()
-        .filter(|outage| !changes_nothing(&outage.what));
+        .filter(|outage| !changes_nothing(&outage.what) && outage.until + RECOVERY >= opened);
     let outages = outages.map(|outage| outage.from);
     edits
         .chain(policies)
