@@ -26,9 +26,9 @@ const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// Connections at once; more wait to be accepted. At the intake each may hold a body of 1 MiB before anybody knows who
 /// sends it.
 const CONNECTIONS: usize = 256;
-/// Connections of one peer at once; more are closed at once. However many it opens and keeps, there is room for others:
-/// the kubelet, above all, which ends a process that it cannot ask.
-const OF_ONE_PEER: usize = 64;
+/// Connections of one peer at once, which may be a proxy that speaks for many; more are closed at once. However many it
+/// opens and keeps, there is room for others: the kubelet, above all, which ends a process that it cannot ask.
+const OF_ONE_PEER: usize = CONNECTIONS / 2;
 /// After that time a connection takes no further request; whoever has more to say comes again.
 const LIFE: Duration = Duration::from_mins(2);
 /// So long after it the last answer must have been read; head, body and work of a request take less.
