@@ -105,6 +105,15 @@ async fn policy(stage: &Stage<'_>, second: &str) {
         .await;
 }
 
+/// Opens a ticket whose first page is recorded as delivered, so that nobody repeats it; when the second is due.
+async fn open(stage: &Stage<'_>, ticket: &str) -> Timestamp {
+    stage.create_ticket(ticket).await;
+    let first = stage.page("/alice", 1).await;
+    delivered(stage, ticket, first.id()).await;
+    let armed = stage.until_armed(ticket, "manager").await;
+    armed.escalation.unwrap().next_time.unwrap().0
+}
+
 /// Waits until a ticket's status tells that a page was delivered.
 async fn delivered(stage: &Stage<'_>, ticket: &str, id: &str) {
     stage
@@ -135,15 +144,16 @@ async fn a_follower_is_ready_and_decides_sends_and_writes_nothing() {
         "{theirs}"
     );
     assert!(first.metrics().await.unwrap().contains("firebell_leader 1"));
-    let counted = second.metrics().await.unwrap();
+    // What it sees is a moment behind what is stored.
+    let counted = eventually("its caches are warm", LIMIT, async || {
+        let counted = second.metrics().await.ok()?;
+        counted.contains("phase=\"Submitted\"").then_some(counted)
+    });
+    let counted = counted.await.unwrap();
     assert!(counted.contains("firebell_leader 0"), "{counted}");
     assert!(
         !counted.contains("firebell_status_writes_total{"),
         "{counted}"
-    );
-    assert!(
-        counted.contains("phase=\"Submitted\""),
-        "its caches are warm: {counted}"
     );
     assert_eq!(stage.receiver.pages().len(), 2);
     assert_eq!(lease(&stage).await.spec.unwrap().lease_transitions, Some(1));
@@ -152,16 +162,18 @@ async fn a_follower_is_ready_and_decides_sends_and_writes_nothing() {
 #[tokio::test]
 async fn a_killed_leader_is_followed_within_its_lease_and_the_page_that_is_due_leaves() {
     let stage = Stage::set("killed").await;
-    policy(&stage, "3s").await;
+    policy(&stage, "8s").await;
     let (mut first, second) = two(&stage).await;
-    stage.create_ticket("a").await;
-    stage.until_armed("a", "manager").await;
-    let armed = stage.ticket_object("a").await.status.unwrap();
-    let due = armed.escalation.unwrap().next_time.unwrap();
+    let due = open(&stage, "a").await;
+    // So late that the lease runs out after the time of the page.
+    let nearly = eventually("the page is nearly due", LIMIT, async || {
+        (Timestamp::now() > due - SignedDuration::from_secs(1)).then_some(())
+    });
+    nearly.await.unwrap();
     first.kill();
     let killed = Timestamp::now();
     let page = stage.page("/bob", 1).await;
-    let late = page.time.duration_since(killed.max(due.0));
+    let late = page.time.duration_since(killed.max(due));
     println!("bob's page left {late:#} after its time and the leader's death");
     assert!(
         late < SignedDuration::try_from(AFTER_A_CRASH).unwrap(),
@@ -196,10 +208,9 @@ async fn what_a_killed_leader_had_under_way_is_sent_again_under_the_same_id() {
 #[tokio::test]
 async fn a_leader_that_is_asked_to_stop_hands_over_at_once_and_nothing_is_repeated() {
     let stage = Stage::set("handed").await;
-    policy(&stage, "3s").await;
+    policy(&stage, "8s").await;
     let (mut leader, mut follower) = two(&stage).await;
-    stage.create_ticket("a").await;
-    stage.until_armed("a", "manager").await;
+    open(&stage, "a").await;
     let mut gaps = Vec::new();
     for next in ["third", "fourth", "fifth"] {
         leader.terminate().unwrap();
@@ -224,7 +235,7 @@ async fn a_leader_that_is_asked_to_stop_hands_over_at_once_and_nothing_is_repeat
 #[tokio::test]
 async fn what_falls_due_while_the_last_deliveries_end_leaves_in_time() {
     let stage = Stage::set("draining").await;
-    policy(&stage, "3s").await;
+    policy(&stage, "6s").await;
     stage.receiver.on("/alice", Behaviour::Hang);
     let (mut first, _second) = two(&stage).await;
     stage.create_ticket("a").await;
@@ -250,10 +261,9 @@ async fn what_falls_due_while_the_last_deliveries_end_leaves_in_time() {
 #[tokio::test]
 async fn a_leader_that_stood_still_beyond_its_lease_does_nothing_when_it_wakes() {
     let stage = Stage::set("stopped").await;
-    policy(&stage, "2s").await;
+    policy(&stage, "8s").await;
     let (mut first, second) = two(&stage).await;
-    stage.create_ticket("a").await;
-    stage.until_armed("a", "manager").await;
+    open(&stage, "a").await;
     let before = first.log();
     first.pause().unwrap();
     stage.page("/bob", 1).await;
@@ -289,14 +299,11 @@ async fn without_the_api_server_the_last_holder_sends_what_is_armed_and_a_follow
     stage.install(firebell::api::crds()).await;
     policy(&stage, "12s").await;
     let (mut first, mut second) = two(&stage).await;
-    stage.create_ticket("a").await;
-    stage.until_armed("a", "manager").await;
-    let armed = stage.ticket_object("a").await.status.unwrap();
-    let due = armed.escalation.unwrap().next_time.unwrap();
+    let due = open(&stage, "a").await;
     plane.kill_apiserver().unwrap();
     logged(&first, "the API server is away").await;
     let page = stage.page("/bob", 1).await;
-    let late = page.time.duration_since(due.0);
+    let late = page.time.duration_since(due);
     println!("bob's page left {late:#} after its time, without an API server");
     assert!(
         late < SignedDuration::from_secs(2),
@@ -464,9 +471,12 @@ async fn while_every_write_of_the_lease_is_refused_what_is_armed_leaves_and_noth
         i64::try_from(writes).unwrap() < most,
         "{writes} writes in {lasted:#} of refusals"
     );
+    assert!(!second.log().contains("\"delivery\""), "{}", second.log());
+    assert_eq!(stage.receiver.pages_for("/bob").len(), 1);
     proxy.lift(laid);
     delivered(&stage, "a", page.id()).await;
     stage.page("/alice", 2).await;
-    assert!(!second.log().contains("\"delivery\""), "{}", second.log());
-    assert_eq!(stage.receiver.pages_for("/bob").len(), 1);
+    // Whoever renews it first leads; a follower sends what was under way again, under the same id.
+    let twins = stage.receiver.pages_for("/bob");
+    assert!(twins.iter().all(|twin| twin.id() == page.id()) && twins.len() <= 2);
 }
