@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 16] = [
+const PINNED: [(u64, &str); 19] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -65,6 +65,18 @@ const PINNED: [(u64, &str); 16] = [
     (
         94105,
         "two leaders and a hold: a page that was received before the hold is not due once more after it",
+    ),
+    (
+        602_040,
+        "handed over before the store was put back, and its lane rested: it is tried after that",
+    ),
+    (
+        605_480,
+        "pulled forward under a hold, and its hours ended before the hold did: it waits for them",
+    ),
+    (
+        611_224,
+        "left when the store had just been put back, by what was armed before: not due once more",
     ),
 ];
 

@@ -41,7 +41,7 @@ pub struct Departure {
     pub delivery: Arc<Delivery>,
 }
 
-/// A page that an operator handed to its outbox.
+/// A message that an operator handed to its outbox.
 #[derive(Clone, Debug)]
 pub struct HandedOver {
     /// When.
@@ -56,8 +56,8 @@ pub struct HandedOver {
     pub due: Timestamp,
     /// Its round.
     pub round: i64,
-    /// Its step.
-    pub step: String,
+    /// Its step; `None` = a notice.
+    pub step: Option<String>,
     /// A person asked for it.
     pub asked_for: bool,
 }
@@ -154,11 +154,11 @@ impl Ledger {
         }
     }
 
-    /// Notes which pages an operator hands to its outbox.
+    /// Notes what an operator hands to its outbox.
     pub fn hands_over(&mut self, at: Ms, sender: (usize, u32), deliveries: &[Delivery]) {
-        let pages = deliveries.iter().filter_map(|delivery| {
+        let messages = deliveries.iter().map(|delivery| {
             let data = &delivery.message.data;
-            Some(HandedOver {
+            HandedOver {
                 at,
                 sender,
                 uid: delivery.ticket.uid.clone(),
@@ -166,10 +166,10 @@ impl Ledger {
                 due: delivery.due,
                 asked_for: delivery.valid_while == ValidWhile::Open,
                 round: data.round,
-                step: data.step.clone()?,
-            })
+                step: data.step.clone(),
+            }
         });
-        self.handed_over.extend(pages);
+        self.handed_over.extend(messages);
     }
 
     /// Notes what has failed lately, by what an outbox shows.

@@ -2,7 +2,7 @@
 //! it, and what it calls delivered was received.
 
 use super::{
-    Breach, Promise, Story, is_edit, named, only_answers_lost, only_api_away, over, pinned,
+    Breach, KNOWN, Promise, Story, is_edit, named, only_answers_lost, only_api_away, over, pinned,
     receivers_ill, unanswered,
 };
 use crate::api::{
@@ -167,10 +167,16 @@ fn missed(
     let repeat = escalation.next_repeat.unwrap_or(0);
     // Whoever led meanwhile may not have known that it left, nor that it was received; nor does a store that was put back.
     let lately = |receipt: &&Receipt| receipt.at >= armed - SECOND;
+    let put_back = story.put_back(Ms::MIN, armed);
+    let put_back = put_back.map(|at| over(outcome, at) + KNOWN);
+    let handed_over = |receipt: &Receipt, by: Ms| {
+        let mut all = outcome.ledger.handed_over.iter();
+        all.any(|one| one.id == receipt.delivery.id && one.at <= by)
+    };
     let not_known = |receipt: &Receipt| {
         let hand_over = |broken: &Broken| *broken == Broken::HandOver;
         outcome.ledger.broken(receipt.at, armed, hand_over)
-            || story.put_back(receipt.at - 1, armed).is_some()
+            || put_back.is_some_and(|known| handed_over(receipt, known))
     };
     let in_time = |receipt: &&Receipt| {
         let ours = receipt.delivery.ticket.uid == story.uid && receipt.at <= until;

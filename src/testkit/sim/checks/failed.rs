@@ -54,18 +54,19 @@ pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach
 fn pages<'o>(outcome: &'o Outcome, story: &Story<'_>) -> impl Iterator<Item = &'o HandedOver> {
     let uid = story.uid.clone();
     let all = outcome.ledger.handed_over.iter();
-    all.filter(move |page| page.uid == uid && !page.asked_for)
+    all.filter(move |page| page.uid == uid && page.step.is_some() && !page.asked_for)
 }
 
 /// All steps of a ticket that were called, with all pages of each.
 fn steps<'o>(outcome: &'o Outcome, story: &Story<'_>) -> Vec<Called<'o>> {
     let mut all: BTreeMap<((usize, u32), i64, &str), Called<'o>> = BTreeMap::new();
     for page in pages(outcome, story) {
-        let key = (page.sender, page.round, page.step.as_str());
+        let step = page.step.as_deref().unwrap_or_default();
+        let key = (page.sender, page.round, step);
         let called = all.entry(key).or_insert_with(|| Called {
             sender: page.sender,
             round: page.round,
-            step: &page.step,
+            step,
             pages: Vec::new(),
         });
         called.pages.push(page);
@@ -112,14 +113,22 @@ fn not_followed(outcome: &Outcome, story: &Story<'_>, called: &Called<'_>) -> Op
         return None;
     }
     let due = free(story, failed + if renewed { MINUTE } else { 0 })?;
+    // Under a hold the hours of a step may end that was open when it was its turn; it waits for them then.
+    let waits = ahead
+        .first()
+        .is_some_and(|step| step.calendar != Calendar::always());
+    if due > failed && waits {
+        return None;
+    }
     let clear = over(outcome, due);
     let until = clear + if clear > due { AGAIN } else { IN_TIME };
     if is_excused(outcome, story, called, until) {
         return None;
     }
     let follows = |page: &HandedOver| {
-        let later = ahead.iter().any(|step| step.name == page.step);
-        let again = renewed && page.step == called.step && page.at > failed;
+        let is = |name: &str| page.step.as_deref() == Some(name);
+        let later = ahead.iter().any(|step| is(&step.name));
+        let again = renewed && is(called.step) && page.at > failed;
         page.round > called.round || page.round == called.round && (later || again)
     };
     let mut by_then = pages(outcome, story).filter(|page| page.at <= until);

@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Breach, Promise, Story, over};
+use super::{Breach, KNOWN, Promise, Story, over};
 use crate::domain::telling::delivery::{Delivery, DeliveryId, ValidWhile};
 use crate::testkit::sim::ledger::{Broken, Receipt};
 use crate::testkit::sim::moment::{MINUTE, Ms, SECOND, clock, ms_of};
 use crate::testkit::sim::plan::Trouble;
 use crate::testkit::sim::run::Outcome;
 use crate::testkit::sim::server::Change;
-
-/// Whoever was put back knows it so long after all that was broken is over.
-const AGAIN: Ms = 2 * SECOND;
 
 pub(super) fn check(outcome: &Outcome, story: &Story<'_>, found: &mut Vec<Breach>) {
     let mut by_id: BTreeMap<&str, Vec<&Receipt>> = BTreeMap::new();
@@ -182,14 +179,14 @@ fn may_repeat(broken: &Broken) -> bool {
 }
 
 /// Whether a status that was stored by then armed it: as the chain's next, or as an entry of its deliveries. What a
-/// restore took back armed what left before everybody could know of that, and what is tried again since.
+/// restore took back armed what was handed over before everybody could know of that, and is tried since.
 fn stood_armed(outcome: &Outcome, story: &Story<'_>, delivery: &Delivery, at: Ms) -> bool {
     let data = &delivery.message.data;
-    let mut departures = outcome.ledger.departures.iter();
-    let first = departures.find(|left| left.delivery.id == delivery.id);
+    let mut handed_over = outcome.ledger.handed_over.iter();
+    let first = handed_over.find(|one| one.id == delivery.id);
     let first = first.map_or(at, |first| first.at);
     let until = at + SECOND / 1_000;
-    let known = |put_back: Ms| over(outcome, put_back) + AGAIN < first;
+    let known = |put_back: Ms| over(outcome, put_back) + KNOWN < first;
     let past = if story.put_back(Ms::MIN, first).is_some_and(known) {
         story.past(until)
     } else {

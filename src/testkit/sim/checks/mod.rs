@@ -216,6 +216,9 @@ fn named(policy: &ValidPolicy, notify: &[NotifyTarget]) -> Vec<Target> {
     targets
 }
 
+/// Everybody knows that the store was put back so long after all that was broken is over.
+const KNOWN: Ms = 2 * SECOND;
+
 /// What is broken so close before a moment still counts at it.
 const NEAR: Ms = 2 * SECOND;
 
