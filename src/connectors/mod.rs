@@ -79,6 +79,9 @@ impl SendOutcome {
 /// Carries a parcel over one of its ways.
 #[async_trait]
 pub trait Sender: Send + Sync {
+    /// Waits until messages may leave at all. Whoever waits here has not been tried, and may still be cancelled.
+    async fn ready(&self) {}
+
     /// Tries once.
     async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome;
 

@@ -257,6 +257,11 @@ impl Inner {
     /// A worker of a lane: tries what is first until nothing waits.
     async fn serve(self: Arc<Self>, lane: LaneKey) {
         loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                () = self.sender.ready() => {}
+            }
             let turn = self.change(|book, now, work| book.take(&lane, now, work));
             let Some(turn) = turn else {
                 return self.emptied.notify_waiters();

@@ -79,7 +79,7 @@ fn passes(leadership: &Leadership, method: &Method, path: &str) -> bool {
     }
 }
 
-/// Holds back tries of deliveries while this process may not send; they are tried again.
+/// Holds back deliveries while this process may not send. One that was just about to leave is tried again.
 pub struct FencedSender {
     /// Who sends.
     pub inner: Arc<dyn Sender>,
@@ -89,6 +89,14 @@ pub struct FencedSender {
 
 #[async_trait]
 impl Sender for FencedSender {
+    async fn ready(&self) {
+        let mut leadership = self.leadership.clone();
+        while !leadership.may_send() {
+            leadership.changed().await;
+        }
+        self.inner.ready().await;
+    }
+
     async fn send(&self, way: &Way, parcel: &Parcel, attempt: Attempt) -> SendOutcome {
         if self.leadership.may_send() {
             return self.inner.send(way, parcel, attempt).await;
@@ -157,6 +165,21 @@ mod tests {
         async fn send(&self, _: &Way, _: &Parcel, _: Attempt) -> SendOutcome {
             SendOutcome::Delivered
         }
+    }
+
+    #[tokio::test]
+    async fn deliveries_wait_until_this_replica_may_send() {
+        let (post, leadership) = Leadership::elected();
+        let sender = FencedSender {
+            inner: Arc::new(Takes),
+            leadership,
+        };
+        let until = Instant::now() + Duration::from_mins(1);
+        post.tell(Standing::Pauses);
+        let mut ready = sender.ready();
+        assert!(futures::poll!(&mut ready).is_pending());
+        post.tell(Standing::Alone { until });
+        ready.await;
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::*;
 use crate::api::{Connector, Severity};
@@ -74,11 +75,19 @@ struct Script {
     answers: Mutex<HashMap<String, Vec<Answer>>>,
     seen: Mutex<Vec<Seen>>,
     running: Mutex<(usize, usize)>,
+    /// Whether messages may leave at all.
+    may_leave: watch::Sender<bool>,
     since: Instant,
 }
 
 #[async_trait]
 impl Sender for Script {
+    async fn ready(&self) {
+        let mut may_leave = self.may_leave.subscribe();
+        // Lives as long as the script.
+        let _open = may_leave.wait_for(|may| *may).await;
+    }
+
     async fn send(&self, way: &Way, parcel: &Parcel, _: Attempt) -> SendOutcome {
         let connector = way.connector.name.clone();
         let seen = Seen {
@@ -152,6 +161,7 @@ impl World {
             answers: Mutex::new(answers),
             seen: Mutex::default(),
             running: Mutex::default(),
+            may_leave: watch::Sender::new(true),
             since,
         });
         let clock = Arc::new(Ticking {

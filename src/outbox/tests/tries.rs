@@ -244,3 +244,35 @@ async fn a_panic_of_a_task_of_the_outbox_itself_is_noticed_and_its_end_is_none()
     faulty.hand_over(vec![sound.page("b", "on-call", &["room"])]);
     within(Duration::from_mins(1), faulty.clone().broken()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_nothing_may_leave_no_try_is_used_up_and_each_way_is_still_tried() {
+    let names = ["a", "b", "c", "d", "e"];
+    let answers = names.map(|name| (name, &[Answer::Refuse][..]));
+    let world = World::new(&answers);
+    world
+        .script
+        .answers
+        .lock()
+        .insert("a".into(), vec![Answer::Take]);
+    world.script.may_leave.send_replace(false);
+    let page = world.page("t", "on-call", &names);
+    let other = world.page("u", "on-call", &["e"]);
+    world.outbox.hand_over(vec![page.clone(), other.clone()]);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert!(matches!(
+        world.progress(&page),
+        Some(Progress::InFlight { attempts: 0, .. })
+    ));
+    world.outbox.standing("u", ACKNOWLEDGED);
+    assert!(matches!(
+        world.progress(&other),
+        Some(Progress::Cancelled { .. })
+    ));
+    world.script.may_leave.send_replace(true);
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { attempts: 1, .. }
+    ));
+    assert_eq!(world.connectors_tried(), ["a"]);
+}
