@@ -96,7 +96,12 @@ fn page_left(
     if needs_no_write(outcome, story, (change, due)) {
         until = until.min(due + AWAY);
     }
-    if is_excused(outcome, story, status, (written, due, until)) {
+    if is_excused(
+        outcome,
+        story,
+        (status, change.put_back.map(ms_of)),
+        (written, due, until),
+    ) {
         return;
     }
     let Some(whom) = missed(
@@ -141,16 +146,20 @@ fn needs_no_write(outcome: &Outcome, story: &Story<'_>, (change, due): (&Change,
 fn is_excused(
     outcome: &Outcome,
     story: &Story<'_>,
-    status: &TicketStatus,
+    (status, since): (&TicketStatus, Option<Ms>),
     (written, due, until): (Ms, Ms, Ms),
 ) -> bool {
     let expires = status
         .acknowledge_expiry_time
         .is_some_and(|expiry| ms_of(expiry.0) <= until);
-    let mut policies = outcome.ledger.policy_changes.iter();
+    // No policy is put back.
+    let (mut policies, since) = (
+        outcome.ledger.policy_changes.iter(),
+        since.unwrap_or(written),
+    );
     story.edited(written + 1, until)
         || story.edited(due - SECOND, until)
-        || policies.any(|at| *at >= written && *at <= until)
+        || policies.any(|at| *at >= since && *at <= until)
         || receivers_ill(outcome, due - 3 * MINUTE, until)
         || story.put_back(written, until).is_some()
         || expires

@@ -110,9 +110,12 @@ fn facts_in_trouble(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> bool {
 fn answers(edit: &Change) -> bool {
     let (new, old) = (&edit.ticket.spec, edit.before.as_ref());
     let old = old.map(|before| &before.spec);
+    let (acknowledged, resolved) = (&new.acknowledgement, &new.resolution);
+    let acknowledges = acknowledged.as_ref().is_some_and(|known| !known.revoked);
+    let resolves = resolved.as_ref().is_some_and(|known| !known.revoked);
     old.is_some_and(|old| {
-        (new.acknowledgement.is_some() && new.acknowledgement != old.acknowledgement)
-            || (new.resolution.is_some() && new.resolution != old.resolution)
+        (acknowledges && *acknowledged != old.acknowledgement)
+            || (resolves && *resolved != old.resolution)
     })
 }
 

@@ -112,7 +112,10 @@ fn not_followed(outcome: &Outcome, story: &Story<'_>, called: &Called<'_>) -> Op
     if !comes {
         return None;
     }
-    let due = free(story, failed + if renewed { MINUTE } else { 0 })?;
+    // Tried again a minute after the failure could be written.
+    let written = over(outcome, failed);
+    let written = written + if written > failed { AGAIN } else { 0 };
+    let due = free(story, if renewed { written + MINUTE } else { failed })?;
     // Under a hold the hours of a step may end that was open when it was its turn; it waits for them then.
     let waits = ahead
         .first()

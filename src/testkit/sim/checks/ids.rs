@@ -83,6 +83,7 @@ fn blind(change: &Change) -> bool {
         .before
         .as_ref()
         .filter(|before| !change.deleted && before.spec == change.ticket.spec)
+        .filter(|_| change.put_back.is_none())
     else {
         return false;
     };
