@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 19] = [
+const PINNED: [(u64, &str); 21] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -77,6 +77,14 @@ const PINNED: [(u64, &str); 19] = [
     (
         611_224,
         "left when the store had just been put back, by what was armed before: not due once more",
+    ),
+    (
+        619_211,
+        "nothing could be written: a step that was pulled forward gave way to an overdue repeat",
+    ),
+    (
+        624_439,
+        "stopped beyond a repeat: it was under way, and its step was given up all the same",
     ),
 ];
 

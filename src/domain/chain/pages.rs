@@ -4,8 +4,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::raised;
 use super::timetable::{Upcoming, What};
+use super::{escalation, raised};
 use crate::api::DeliveryState;
 use crate::domain::draft::{Draft, after};
 use crate::domain::telling::deliveries::{self, CAUGHT_UP, Entry, Part};
@@ -148,6 +148,19 @@ pub fn reached(draft: &Draft<'_>, next: &Upcoming) -> bool {
     let known = |(id, _): &(DeliveryId, Target)| draft.seen.outbox.get(id);
     let failed = |known: &Progress| matches!(known, Progress::Failed { .. });
     spared || ids.iter().filter_map(known).any(|known| !failed(known))
+}
+
+/// Whether a repeat of the step that paged last has left and did not fail; it is on record once it has an answer.
+pub fn again_under_way(draft: &Draft<'_>, step: &str) -> bool {
+    let next = escalation::upcoming(draft).filter(|next| match &next.what {
+        What::Page {
+            step: again,
+            repeat,
+            ..
+        } => again == step && *repeat > 0,
+        What::Exhaust => false,
+    });
+    next.is_some_and(|next| armed(draft, &next) && reached(draft, &next))
 }
 
 /// Whether the written status arms exactly this.

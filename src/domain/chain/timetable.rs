@@ -90,7 +90,10 @@ impl Chain<'_> {
         );
         let repeat = self.next_repeat();
         match (step, repeat) {
-            (Some(step), Some(repeat)) if repeat.due < step.due => Some(repeat),
+            // What was pulled forward comes in the place of the repeats of a step that reached nobody.
+            (Some(step), Some(repeat)) if repeat.due < step.due && !self.pulled_forward() => {
+                Some(repeat)
+            }
             (Some(step), _) => Some(step),
             (None, Some(repeat)) => Some(repeat),
             (None, None) => self.after_round(),
@@ -336,7 +339,57 @@ fn times_span(every: SignedDuration, times: i64) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Time;
+    use crate::api::{StepRecord, Time};
+
+    #[test]
+    fn a_step_that_was_pulled_forward_comes_before_a_repeat_that_is_overdue() {
+        let spec = serde_json::json!({
+            "connectors": [{"name": "hook", "type": "Webhook", "address": "https://pager.example.com/"}],
+            "severities": [{"level": "High", "responseTarget": "15m"}],
+            "steps": [
+                {"name": "on-call", "notify": [{"connector": "hook"}], "repeat": {"every": "5m", "times": 2}},
+                {"name": "manager", "after": "15m", "notify": [{"connector": "hook"}]},
+            ],
+        });
+        let checked = ValidPolicy::check(serde_json::from_value(spec).unwrap());
+        let policy = checked.policy.unwrap();
+        let at = |minute: i64| Timestamp::from_second(1_800_000_000 + minute * 60).unwrap();
+        let mut done = Escalation {
+            round: 1,
+            start_time: Some(Time(at(0))),
+            nominal_time: Some(Time(at(0))),
+            repeat_from: Some(Time(at(0))),
+            step: Some("on-call".into()),
+            steps: vec![StepRecord {
+                name: "on-call".into(),
+                time: Time(at(0)),
+                result: StepResult::Fired,
+                repeat: None,
+            }],
+            ..Escalation::default()
+        };
+        let upcoming = |done: &Escalation| {
+            let chain = Chain {
+                policy: &policy,
+                severity: Severity::High,
+                done,
+                standing: Standing {
+                    acknowledged: false,
+                    resolved: false,
+                    closed: false,
+                    held: false,
+                },
+            };
+            let next = chain.upcoming().unwrap();
+            let What::Page { step, repeat, .. } = next.what else {
+                panic!("{next:?}")
+            };
+            (step, repeat, next.due)
+        };
+        assert_eq!(upcoming(&done), ("on-call".into(), 1, at(5)));
+        (done.next_step, done.next_time) = (Some("manager".into()), Some(Time(at(7))));
+        assert_eq!(upcoming(&done), ("manager".into(), 0, at(7)));
+    }
 
     #[test]
     fn a_page_is_armed_where_the_chain_runs_and_not_where_it_is_held() {

@@ -15,7 +15,7 @@ use super::delivery::{
 use super::incident;
 use super::message::{self, NoticeOf, PageOf};
 use crate::api::{DeliveryRecord, DeliveryState, StepCondition, TicketStatus, Time};
-use crate::domain::chain::{escalation, raised, steps};
+use crate::domain::chain::{escalation, pages, raised, steps};
 use crate::domain::draft::{Draft, Tell, after};
 use crate::domain::next::Waiting;
 use crate::domain::timeline;
@@ -293,12 +293,13 @@ fn chain_failures(draft: &mut Draft<'_>, finished: &[(DeliveryRecord, Progress)]
         });
         let step = record.step.as_deref().unwrap_or_default();
         let spared = raised::spared(&draft.status, round, step).next().is_some();
+        let again = pages::again_under_way(draft, step);
         // A hold only puts off what follows.
         let standing = Standing {
             held: false,
             ..draft.standing
         };
-        if reached || spared || !valid_while(draft, record).holds(standing) {
+        if reached || spared || again || !valid_while(draft, record).holds(standing) {
             continue;
         }
         let goes_on = escalation::pull_forward(draft);

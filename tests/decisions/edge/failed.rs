@@ -5,6 +5,7 @@ use crate::hours::late_manager;
 use crate::notices::told_everything;
 use crate::world::{EXAMPLE, acknowledge, at, example, hold, pages, says, with_policy};
 use firebell::api::{Audience, EscalationState, HoldReason, SignalState, Update};
+use firebell::domain::next::Transition;
 use firebell::domain::telling::delivery::FailureCause;
 use firebell::testkit::model::{Answer, Model};
 use jiff::SignedDuration;
@@ -335,4 +336,36 @@ fn a_renewal_that_a_hold_comes_before_leaves_after_the_hold() {
     model.answer = Box::new(|_| Answer::Takes);
     model.run_until(at("11:00"));
     assert_eq!(of(&model, "carol").count(), 1);
+}
+
+#[test]
+fn a_step_whose_repeat_is_under_way_is_not_given_up() {
+    let mut model = example();
+    let span = SignedDuration::from_mins(6);
+    fails_after(&mut model, "alice", span, FailureCause::BudgetEnded);
+    model.run_until(at("10:01"));
+    // Asleep beyond the end of the first page and beyond the repeat of 10:05, which is taken.
+    model.answer = Box::new(|_| Answer::AnswersAfter(SignedDuration::from_secs(5)));
+    model.now = at("10:07");
+    model.run_until(at("10:11"));
+    let expected = [
+        "10:07 on-call repeat 1 round 1",
+        "10:10 on-call repeat 2 round 1",
+    ];
+    assert_eq!(pages(&model), expected);
+    let failed = |told: &&Transition| told.reason == "DeliveryFailed";
+    assert_eq!(model.told.iter().filter(failed).count(), 1);
+}
+
+#[test]
+fn a_step_whose_repeat_fails_too_is_followed_by_the_next_one_at_once() {
+    let mut model = example();
+    let span = SignedDuration::from_mins(6);
+    fails_after(&mut model, "alice", span, FailureCause::BudgetEnded);
+    model.run_until(at("10:01"));
+    let span = SignedDuration::from_secs(5);
+    fails_after(&mut model, "alice", span, FailureCause::BudgetEnded);
+    model.now = at("10:07");
+    model.run_until(at("10:09"));
+    assert_eq!(pages(&model), ["10:07:05 manager round 1"]);
 }
