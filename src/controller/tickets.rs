@@ -57,10 +57,17 @@ struct Inner {
 }
 
 impl Tickets {
-    /// Takes in a version of a ticket at a moment of the operator's clock (`now`) and of this machine's (`at`).
-    pub fn put(&self, mut ticket: Ticket, origin: Origin, now: Timestamp, at: Instant) -> Change {
+    /// Takes in a version of a ticket at a moment of the operator's clock (`now`) and of this machine's (`at`). Nobody
+    /// sees it before it was `told`, and nobody tells an older one after it.
+    pub fn put(
+        &self,
+        mut ticket: Ticket,
+        origin: Origin,
+        (now, at): (Timestamp, Instant),
+        told: impl FnOnce(&Ticket),
+    ) -> Change {
         slim(&mut ticket.metadata);
-        self.put_slim(Arc::new(ticket), origin, now, at)
+        self.put_slim(Arc::new(ticket), origin, (now, at), told)
     }
 
     /// The same with one that is stripped already.
@@ -68,8 +75,8 @@ impl Tickets {
         &self,
         ticket: Arc<Ticket>,
         origin: Origin,
-        now: Timestamp,
-        at: Instant,
+        (now, at): (Timestamp, Instant),
+        told: impl FnOnce(&Ticket),
     ) -> Change {
         let key = Key::of(&ticket.metadata);
         let mut inner = self.inner.write();
@@ -110,6 +117,7 @@ impl Tickets {
                 held,
             },
         );
+        told(&ticket);
         Change {
             taken: Some(ticket),
             replaced,

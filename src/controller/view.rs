@@ -108,16 +108,17 @@ impl View {
             self.lose_ticket(&key, ticket.metadata.uid.as_deref());
             return;
         }
-        let change = self
-            .tickets
-            .put(ticket, origin, self.clock.now(), Instant::now());
+        let tell = |ticket: &Ticket| {
+            let uid = ticket.metadata.uid.as_deref().unwrap_or_default();
+            self.outbox.standing(uid, lifecycle::standing(ticket));
+        };
+        let moment = (self.clock.now(), Instant::now());
+        let change = self.tickets.put(ticket, origin, moment, tell);
         if change.doubtful {
             self.doubt(Doubt::Ticket(key.clone()));
         }
         if let Some(ticket) = &change.taken {
             self.past.take(ticket);
-            let uid = ticket.metadata.uid.as_deref().unwrap_or_default();
-            self.outbox.standing(uid, lifecycle::standing(ticket));
             // Who wrote is in the middle of a look at it and goes on from the answer.
             if origin != Origin::Written {
                 self.trigger(&key, severity(ticket));

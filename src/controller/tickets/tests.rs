@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -18,7 +20,8 @@ fn ticket(name: &str, version: u64, spec: &Value, status: &Value) -> Ticket {
 }
 
 fn put(tickets: &Tickets, ticket: Ticket, origin: Origin) -> Change {
-    tickets.put(ticket, origin, Timestamp::UNIX_EPOCH, Instant::now())
+    let moment = (Timestamp::UNIX_EPOCH, Instant::now());
+    tickets.put(ticket, origin, moment, |_| {})
 }
 
 fn plain(name: &str, version: u64) -> Ticket {
@@ -34,6 +37,28 @@ fn names(keys: &[Key]) -> Vec<&str> {
 
 fn held(tickets: &Tickets, name: &str) -> Ticket {
     (*tickets.get(&Key::new("shop", name)).unwrap().ticket).clone()
+}
+
+#[test]
+fn nobody_sees_a_version_of_which_others_were_not_told_yet() {
+    let tickets = Tickets::default();
+    let moment = (Timestamp::UNIX_EPOCH, Instant::now());
+    let (told, (go, went)) = (AtomicBool::new(false), channel());
+    let (tickets, told) = (&tickets, &told);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            went.recv().unwrap();
+            let seen = tickets.get(&Key::new("shop", "a"));
+            (seen.is_some(), told.load(Ordering::SeqCst))
+        });
+        tickets.put(plain("a", 1), Origin::Watch, moment, |_| {
+            go.send(()).unwrap();
+            // Time enough for whoever could see it.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            told.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(reader.join().unwrap(), (true, true));
+    });
 }
 
 #[test]

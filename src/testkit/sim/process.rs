@@ -179,7 +179,10 @@ impl Process {
             return (false, Follows::default());
         }
         let (machine, time) = self.clocks(now);
-        let change = self.tickets.put_slim(ticket.clone(), origin, time, machine);
+        let moment = (time, machine);
+        let change = self
+            .tickets
+            .put_slim(ticket.clone(), origin, moment, |_| {});
         let mut follows = Follows::default();
         if change.taken.is_some() {
             if tell_outbox {

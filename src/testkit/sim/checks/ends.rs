@@ -110,12 +110,11 @@ fn facts_in_trouble(plan: &Plan, outcome: &Outcome, story: &Story<'_>) -> bool {
 fn answers(edit: &Change) -> bool {
     let (new, old) = (&edit.ticket.spec, edit.before.as_ref());
     let old = old.map(|before| &before.spec);
-    let (acknowledged, resolved) = (&new.acknowledgement, &new.resolution);
-    let acknowledges = acknowledged.as_ref().is_some_and(|known| !known.revoked);
-    let resolves = resolved.as_ref().is_some_and(|known| !known.revoked);
+    let (word, end) = (&new.acknowledgement, &new.resolution);
+    let acknowledges = word.as_ref().is_some_and(|word| !word.revoked);
+    let resolves = end.as_ref().is_some_and(|end| !end.revoked);
     old.is_some_and(|old| {
-        (acknowledges && *acknowledged != old.acknowledgement)
-            || (resolves && *resolved != old.resolution)
+        (acknowledges && *word != old.acknowledgement) || (resolves && *end != old.resolution)
     })
 }
 
