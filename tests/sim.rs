@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 21] = [
+const PINNED: [(u64, &str); 22] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -77,6 +77,10 @@ const PINNED: [(u64, &str); 21] = [
     (
         611_224,
         "left when the store had just been put back, by what was armed before: not due once more",
+    ),
+    (
+        3088,
+        "failed before its hold was seen: the next step came some seconds after the release",
     ),
     (
         619_211,

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::freeze::Stretch;
-use crate::api::{Escalation, StartReason, Time};
+use crate::api::{Escalation, EscalationState, StartReason, Time};
 use crate::domain::calendar::Calendar;
 use crate::domain::chain::steps;
 use crate::domain::draft::{Draft, after};
@@ -104,7 +104,12 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
     }
     shift(&mut escalation.nominal_time);
     shift(&mut escalation.repeat_from);
-    shift(&mut escalation.next_time);
+    // What stands armed while the chain stands still was pulled forward: it is due with the release, whenever it was.
+    if escalation.state == EscalationState::Held && escalation.next_step.is_some() {
+        escalation.next_time = Some(Time(held.until));
+    } else {
+        shift(&mut escalation.next_time);
+    }
     shift(&mut escalation.exhaust_time);
     for known in &mut escalation.steps {
         if steps::waits(known.result) && known.time.0 >= from {
