@@ -15,8 +15,9 @@ use crate::testkit::sim::run::Outcome;
 
 /// The promise.
 const IN_TIME: Ms = 2 * SECOND;
-/// A write that failed meanwhile rests for so long at most before it is tried again.
-const AGAIN: Ms = 20 * SECOND;
+/// From the end of an outage until what it held up is done: a call that hung with it is given up after 10 s, and the rest
+/// that follows is 15 s long, give or take a quarter.
+const AGAIN: Ms = 30 * SECOND;
 
 /// A step as one operator called it in a round.
 struct Called<'o> {
