@@ -126,7 +126,7 @@ mod tests {
     use super::{FencedSender, passes};
     use crate::api::Connector;
     use crate::connectors::{Attempt, SendOutcome, Sender};
-    use crate::controller::leader::{Leadership, Standing};
+    use crate::controller::leader::{Leadership, Post, Standing};
     use crate::domain::telling::delivery::Way;
     use crate::domain::telling::parcel::Parcel;
     use crate::testkit::deliveries;
@@ -167,13 +167,15 @@ mod tests {
         }
     }
 
+    fn fenced() -> (Post, FencedSender) {
+        let (post, leadership) = Leadership::elected();
+        let inner = Arc::new(Takes);
+        (post, FencedSender { inner, leadership })
+    }
+
     #[tokio::test]
     async fn deliveries_wait_until_this_replica_may_send() {
-        let (post, leadership) = Leadership::elected();
-        let sender = FencedSender {
-            inner: Arc::new(Takes),
-            leadership,
-        };
+        let (post, sender) = fenced();
         let until = Instant::now() + Duration::from_mins(1);
         post.tell(Standing::Pauses);
         let mut ready = sender.ready();
@@ -184,11 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_try_that_is_held_back_is_made_again_soon_and_is_no_failure_of_the_receiver() {
-        let (post, leadership) = Leadership::elected();
-        let sender = FencedSender {
-            inner: Arc::new(Takes),
-            leadership,
-        };
+        let (post, sender) = fenced();
         let page = deliveries::page(deliveries::ticket("a"), "on-call", vec![], Timestamp::MIN);
         let parcel = Parcel::of(Arc::new(page), Vec::new());
         let way = Way {
