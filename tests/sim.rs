@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 22] = [
+const PINNED: [(u64, &str); 23] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -81,6 +81,10 @@ const PINNED: [(u64, &str); 22] = [
     (
         3088,
         "failed before its hold was seen: the next step came some seconds after the release",
+    ),
+    (
+        33_144,
+        "failed, held and released while nothing could be written: the next step was put off by the hold",
     ),
     (
         619_211,

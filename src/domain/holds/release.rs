@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::freeze::Stretch;
-use crate::api::{Escalation, EscalationState, StartReason, Time};
+use crate::api::{Escalation, StartReason, Time};
 use crate::domain::calendar::Calendar;
 use crate::domain::chain::steps;
 use crate::domain::draft::{Draft, after};
@@ -15,8 +15,14 @@ use crate::domain::targets;
 /// Puts off everything that concerns open work: chain, expiry, update and resolution clock.
 pub fn work(draft: &mut Draft<'_>, held: Stretch) {
     let submitted = draft.status.submit_time.map_or(held.from, |time| time.0);
+    let pulled = draft.chain().is_some_and(|chain| chain.pulled_forward());
     if let Some(escalation) = draft.status.escalation.as_mut() {
+        let early = escalation.next_time.filter(|_| pulled);
         chain(escalation, submitted, held);
+        // What was pulled forward is due with the release, or when it was pulled after that.
+        if let Some(early) = early {
+            escalation.next_time = Some(early.max(Time(held.until)));
+        }
     }
     let acknowledged = draft.status.acknowledge_time;
     let expiry = &mut draft.status.acknowledge_expiry_time;
@@ -104,12 +110,7 @@ fn chain(escalation: &mut Escalation, submitted: Timestamp, held: Stretch) {
     }
     shift(&mut escalation.nominal_time);
     shift(&mut escalation.repeat_from);
-    // What stands armed while the chain stands still was pulled forward: it is due with the release, whenever it was.
-    if escalation.state == EscalationState::Held && escalation.next_step.is_some() {
-        escalation.next_time = Some(Time(held.until));
-    } else {
-        shift(&mut escalation.next_time);
-    }
+    shift(&mut escalation.next_time);
     shift(&mut escalation.exhaust_time);
     for known in &mut escalation.steps {
         if steps::waits(known.result) && known.time.0 >= from {

@@ -371,6 +371,17 @@ fn a_step_whose_repeat_fails_too_is_followed_by_the_next_one_at_once() {
 }
 
 #[test]
+fn what_failed_is_followed_at_once_where_a_hold_was_over_before_it_was_seen() {
+    let mut model = fails_at_three();
+    vendor(&mut model, "10:00:30", "part", "10:02:30");
+    model.run_until(at("10:00"));
+    // Asleep over the whole hold and the failure of a page that is not on record yet.
+    model.now = at("10:04");
+    model.run_until(at("10:12"));
+    assert_eq!(pages(&model), ["10:04 manager round 1"]);
+}
+
+#[test]
 fn what_failed_before_a_hold_was_seen_that_had_begun_is_followed_with_its_release() {
     let mut model = fails_at_three();
     vendor(&mut model, "10:00:30", "part", "10:20");
