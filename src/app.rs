@@ -114,7 +114,8 @@ async fn operate(
     stop: CancellationToken,
     post: Option<Post>,
 ) -> anyhow::Result<()> {
-    let (base, outbox) = (operator.base.clone(), operator.outbox.clone());
+    let base = operator.base.clone();
+    let (outbox, view) = (operator.outbox.clone(), operator.view.clone());
     let (halt, flush) = (CancellationToken::new(), CancellationToken::new());
     base.health.waits_for(
         "caches",
@@ -141,7 +142,7 @@ async fn operate(
         bail!("another replica leads now; this one starts anew as a follower");
     }
     let tokens = (&halt, &flush);
-    wind_down(running, &outbox, tokens, resign.as_ref()).await;
+    wind_down(running, (&outbox, &view), tokens, resign.as_ref()).await;
     match reason {
         Some(reason) => bail!(reason),
         None => Ok(()),
@@ -192,7 +193,7 @@ async fn end(standing: &mut Supervisor, stop: &CancellationToken) -> Option<Stri
 /// deliveries. All within bounds, 20 s in total.
 async fn wind_down(
     running: Running,
-    outbox: &Outbox,
+    (outbox, view): (&Outbox, &View),
     (halt, flush): (&CancellationToken, &CancellationToken),
     resign: Option<&Resign>,
 ) {
@@ -203,6 +204,8 @@ async fn wind_down(
             "deliveries without a result stay armed and leave after the next start, under the same ids"
         );
     }
+    // Reports of the last results may be on their way still, and nobody waits for those.
+    view.trigger_each(&outbox.unrecorded());
     halt.cancel();
     let looks = async {
         for kind in &running.looks {

@@ -30,9 +30,6 @@ use crate::serve::Health;
 const PLACES: usize = 32;
 /// Longest sleep: a clock that was steered is noticed, and the loop shows that it moves.
 const NAP: Duration = Duration::from_millis(200);
-/// How long a halting engine waits for reports that are on their way to it.
-const LAST_REPORTS: Duration = Duration::from_millis(50);
-
 /// What a look came to.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
@@ -88,8 +85,8 @@ pub struct Engine<C> {
     pub health: Health,
     /// Whether anything may be looked at. What is triggered meanwhile is looked at once it may.
     pub leadership: Leadership,
-    /// Told to halt, the engine waits for no deadline any more: it looks at what has changed so far, waits for the
-    /// looks that run, and ends.
+    /// Told to halt, the engine waits for no deadline any more: it looks at what has changed so far, looks once more
+    /// where somebody else wrote meanwhile, waits for the looks that run, and ends.
     pub halt: CancellationToken,
     /// Where looks run for which no deadline has come.
     pub others: Handle,
@@ -157,20 +154,27 @@ impl<C: Now> Engine<C> {
                 () = tokio::time::sleep(nap) => {}
             }
         }
-        // What was reported until now is still on its way here.
-        tokio::time::sleep(LAST_REPORTS).await;
         let last = self.clock.now();
         loop {
-            work.take_in(&mut triggers, &mut ends, last);
+            work.hear(&mut triggers);
             if self.leadership.may_send() && work.start_one(last) {
                 continue;
             }
             if work.running == 0 {
                 return;
             }
-            if let Some((key, turn)) = ends.recv().await {
-                work.end(key, turn, last);
+            let Some((key, turn)) = ends.recv().await else {
+                return;
+            };
+            // Somebody else wrote at the same time; there is no later look that could write what was decided.
+            if let Some(Turn::Failed {
+                class: Class::Conflict,
+                ..
+            }) = turn
+            {
+                work.schedule.trigger(key.clone(), last);
             }
+            work.end(key, turn, last);
         }
     }
 }
@@ -204,11 +208,16 @@ impl<L: Look> Loop<L> {
         ends: &mut mpsc::UnboundedReceiver<(Key, Option<Turn>)>,
         now: Timestamp,
     ) {
-        while let Ok((key, wanted)) = triggers.try_recv() {
-            self.schedule.trigger(key, wanted);
-        }
+        self.hear(triggers);
         while let Ok((key, turn)) = ends.try_recv() {
             self.end(key, turn, now);
+        }
+    }
+
+    /// Takes in what has changed.
+    fn hear(&mut self, triggers: &mut mpsc::UnboundedReceiver<Trigger>) {
+        while let Ok((key, wanted)) = triggers.try_recv() {
+            self.schedule.trigger(key, wanted);
         }
     }
 
@@ -319,15 +328,20 @@ mod tests {
 
         async fn look(self: Arc<Self>, key: Key, mut place: Place) -> Turn {
             let now = Timestamp::now();
-            self.0
-                .lock()
-                .entry(key.name.to_string())
-                .or_default()
-                .push(now);
+            let looks = {
+                let mut looked = self.0.lock();
+                let looks = looked.entry(key.name.to_string()).or_default();
+                looks.push(now);
+                looks.len()
+            };
             match &*key.name {
                 "panics" => panic!("as written in the script"),
                 "fails" => Turn::Failed {
                     class: Class::Transient,
+                    armed: None,
+                },
+                "conflicts once" if looks == 1 => Turn::Failed {
+                    class: Class::Conflict,
                     armed: None,
                 },
                 "hangs" => place.leave_for(std::future::pending()).await,
@@ -456,6 +470,17 @@ mod tests {
             "the engine ended although \"timed\" has a deadline"
         );
         assert_eq!(running.looks.0.lock().get("plain").map(Vec::len), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_halt_looks_again_where_somebody_else_wrote_meanwhile() {
+        let running = start();
+        running.trigger("conflicts once");
+        running.halt.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(10), running.engine).await;
+        assert!(ended.is_ok(), "the engine ended");
+        let looks = &running.looks.0.lock()["conflicts once"];
+        assert_eq!(looks.len(), 2, "{looks:?}");
     }
 
     #[tokio::test(start_paused = true)]

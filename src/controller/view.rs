@@ -1,6 +1,8 @@
 //! What the operator sees of the cluster, and who is told when it changes: every version of an object, whether the
 //! watch, a live GET or our own write brought it, comes in here.
 
+mod bells;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;

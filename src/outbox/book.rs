@@ -3,7 +3,7 @@
 //!
 //! Each call gives back [`Work`] that the caller does after unlocking: workers to start, results to tell.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -134,6 +134,13 @@ impl Book {
     /// Deliveries without a result.
     pub(super) fn open(&self) -> usize {
         self.open
+    }
+
+    /// Whose results are kept.
+    pub(super) fn unrecorded(&self) -> HashSet<Arc<str>> {
+        let done = |page: &&TicketPage| page.jobs.values().any(|job| !job.is_open());
+        let pages = self.tickets.values().filter(done);
+        pages.map(|page| page.uid.clone()).collect()
     }
 
     /// How much is remembered.

@@ -4,7 +4,7 @@
 //! Memory here is an index, never the record: the status holds what must survive. The outbox knows deliveries, not
 //! policies or tickets; how a ticket [stands](Standing) is told to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +171,12 @@ impl Outbox {
     /// Waits until one of its tasks has panicked: what that one did is done by nobody any more.
     pub async fn broken(self) {
         self.inner.broken.cancelled().await;
+    }
+
+    /// Whose results are not forgotten yet: the uids of tickets and RCAs whose status may not hold them. What was
+    /// reported of them may still be on its way.
+    pub fn unrecorded(&self) -> HashSet<Arc<str>> {
+        self.inner.book.lock().unrecorded()
     }
 
     /// How many deliveries have no result yet.

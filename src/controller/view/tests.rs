@@ -78,3 +78,29 @@ async fn an_object_that_cannot_be_read_is_news_once_and_counts_until_it_is_mende
         assert_eq!(counted(&metrics, kind).as_deref(), Some("0"), "{kind}");
     }
 }
+
+#[tokio::test]
+async fn whatever_has_a_uid_that_is_asked_for_is_looked_at_and_nothing_else() {
+    let mut view = view(&Metrics::default());
+    let (tickets, mut looked) = mpsc::unbounded_channel();
+    let (rcas, mut read) = mpsc::unbounded_channel();
+    for name in ["paged", "other"] {
+        let ticket = Ticket {
+            metadata: metadata(name, 1),
+            ..Ticket::default()
+        };
+        view.take_ticket(ticket, Origin::Watch);
+    }
+    let rca = Rca {
+        metadata: metadata("reminded", 2),
+        ..Rca::default()
+    };
+    view.take_rca(rca, Origin::Watch);
+    (view.bells.tickets, view.bells.rcas) = (tickets, rcas);
+    view.trigger_each(&["paged", "reminded", "gone"].map(Arc::from).into());
+    for (queue, name) in [(&mut looked, "paged"), (&mut read, "reminded")] {
+        let (key, _) = queue.try_recv().unwrap();
+        assert_eq!(key, Key::new("shop", name));
+        assert!(queue.try_recv().is_err(), "nothing but {name}");
+    }
+}

@@ -189,6 +189,25 @@ async fn a_stop_lets_tries_end_and_leaves_the_rest_armed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_knows_whose_results_are_not_recorded_whoever_heard_of_them() {
+    let world = World::new(&[("chat", &[Answer::Take]), ("dead", &[Answer::Hang])]);
+    let pages = ["held", "unheard"].map(|ticket| world.page(ticket, "on-call", &["chat"]));
+    world.outbox.hand_over(pages.to_vec());
+    world
+        .outbox
+        .hand_over(vec![world.page("open", "on-call", &["dead"])]);
+    // Nobody has read a report yet.
+    assert_eq!(world.outbox.shutdown(Duration::from_secs(10)).await, 1);
+    let [held, unheard] = pages;
+    world.outbox.forget(&held.ticket.uid, &[held.id]);
+    let unrecorded = world.outbox.unrecorded();
+    assert_eq!(
+        Vec::from_iter(unrecorded),
+        [Arc::from(&*unheard.ticket.uid)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_with_nothing_in_flight_takes_no_time() {
     let world = World::new(&[]);
     assert_eq!(world.outbox.shutdown(Duration::from_secs(10)).await, 0);
