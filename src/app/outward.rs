@@ -54,6 +54,8 @@ pub fn outbox(
     reports: mpsc::UnboundedSender<TicketKey>,
 ) -> anyhow::Result<(Threads, Outbox)> {
     let clock = Arc::new(base.clock.clone());
+    let leadership = base.leadership.clone();
+    let http = http.asking(Arc::new(move || leadership.may_send()));
     let connectors = Connectors::new(http, secrets.clone(), clock.clone());
     let connectors = Linked::new(connectors, issuer(args), secrets);
     let observer = Arc::new(Observed(base.metrics.clone()));

@@ -160,6 +160,7 @@ impl Failure {
     /// 4xx may be tried again, 5xx not; the words name the code, never the server's text.
     fn verdict(self) -> SendOutcome {
         let error = match self {
+            Self::Wire(HttpError::Held) => return SendOutcome::held(),
             Self::Wire(error) if error.is_final() => return SendOutcome::refused(&error),
             Self::Wire(error) => return SendOutcome::retry(&error),
             Self::Unprotected => {
@@ -260,6 +261,10 @@ async fn exchange(
         let credentials = Credentials::new(user, password);
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         connection.auth(&mechanisms, &credentials).await?;
+    }
+    if !one.http.may_leave() {
+        connection.abort().await;
+        return Err(HttpError::Held.into());
     }
     connection.send(mail.envelope(), &mail.formatted()).await?;
     // The mail is taken, whatever becomes of the farewell: it must not use up the time of the try.

@@ -7,11 +7,14 @@
 use std::error::Error as StdError;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use hyper::body::{Body, Frame, SizeHint};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -81,6 +84,9 @@ pub enum HttpError {
     /// No answer within the limit.
     #[error("no answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
+    /// Nothing may leave at the moment; the receiver got nothing.
+    #[error("this replica does not hold the lease at the moment")]
+    Held,
     /// No connection, or it broke before an answer came.
     #[error("{0}")]
     Broken(&'static str),
@@ -92,7 +98,7 @@ impl HttpError {
         match self {
             Self::Url(_) | Self::Tls(_) => true,
             Self::Address(error) => error.is_final(),
-            Self::Timeout(_) | Self::Broken(_) => false,
+            Self::Timeout(_) | Self::Held | Self::Broken(_) => false,
         }
     }
 }
@@ -109,9 +115,13 @@ pub struct Answer {
     pub excerpt: String,
 }
 
+/// Whether a message may leave at this moment.
+pub type MayLeave = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The outbound client. Clones share connections.
 #[derive(Clone)]
 pub struct HttpClient {
+    may_leave: MayLeave,
     guard: Guard,
     extra_ca_pem: Option<Arc<[u8]>>,
     /// Speaks `https` to public and allowed addresses.
@@ -135,6 +145,7 @@ impl HttpClient {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let guard = Guard::new(options.allowed_networks.clone(), lookup);
         Ok(Self {
+            may_leave: Arc::new(|| true),
             protected: protected_client(&guard, options.extra_ca_pem.as_deref())?,
             plain: client_builder(&guard, Reach::AllowedOnly)
                 .tls_certs_only([])
@@ -143,6 +154,18 @@ impl HttpClient {
             guard,
             extra_ca_pem: options.extra_ca_pem.as_deref().map(Arc::from),
         })
+    }
+
+    /// The same client, which asks `may_leave` as the last thing before a message is written: whatever came before it,
+    /// a lookup, a connection, its TLS, may have taken long.
+    #[must_use]
+    pub fn asking(self, may_leave: MayLeave) -> Self {
+        Self { may_leave, ..self }
+    }
+
+    /// Whether a message may leave at this moment; for protocols other than HTTP.
+    pub fn may_leave(&self) -> bool {
+        (self.may_leave)()
     }
 
     /// Vets and resolves a host the way this client does; for protocols other than HTTP.
@@ -165,6 +188,7 @@ impl HttpClient {
         limit: Duration,
     ) -> Result<Answer, HttpError> {
         let (url, client) = self.admit(url)?;
+        let body = self.last_asking(body);
         exchange(client.post(url).headers(headers).body(body), limit).await
     }
 
@@ -184,6 +208,7 @@ impl HttpClient {
         limit: Duration,
     ) -> Result<(Answer, Vec<u8>), HttpError> {
         let (url, client) = self.admit(url)?;
+        let body = self.last_asking(body);
         let request = client.post(url).headers(headers).body(body).send();
         let exchange = async {
             let mut response = request.await.map_err(|error| classify(&error))?;
@@ -206,6 +231,13 @@ impl HttpClient {
         };
         let ended = tokio::time::timeout(limit, exchange).await;
         ended.unwrap_or(Err(HttpError::Timeout(limit)))
+    }
+
+    fn last_asking(&self, body: Bytes) -> reqwest::Body {
+        reqwest::Body::wrap(LastAsking {
+            body: Some(body),
+            may_leave: self.may_leave.clone(),
+        })
     }
 
     /// Reads the URL, vets an IP literal (which no resolver ever sees) and picks the client of its scheme.
@@ -278,6 +310,36 @@ fn protected_client(guard: &Guard, extra_ca_pem: Option<&[u8]>) -> Result<Client
         .map_err(HttpSetupError::ExtraCa)
 }
 
+/// A body that asks whether it may leave once its connection stands and it is to be written, its headers with it.
+struct LastAsking {
+    body: Option<Bytes>,
+    may_leave: MayLeave,
+}
+
+impl Body for LastAsking {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        let frame = self.body.take().map(|body| {
+            let may = (self.may_leave)();
+            may.then(|| Frame::data(body)).ok_or(HttpError::Held)
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.as_ref().map_or(0, |body| body.len() as u64))
+    }
+}
+
 /// Hands the vetted addresses, and no others, to the connector.
 struct VettingResolver {
     guard: Guard,
@@ -305,6 +367,9 @@ fn classify(error: &reqwest::Error) -> HttpError {
     while let Some(current) = cause {
         if let Some(address) = current.downcast_ref::<AddressError>() {
             return HttpError::Address(*address);
+        }
+        if let Some(HttpError::Held) = current.downcast_ref::<HttpError>() {
+            return HttpError::Held;
         }
         if let Some(tls) = find_tls(current) {
             return classify_tls(tls);

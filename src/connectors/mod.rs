@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::api::ConnectorType;
 use crate::clock::Now;
-use crate::connectors::http::HttpClient;
+use crate::connectors::http::{HttpClient, HttpError};
 use crate::connectors::secret::{SecretError, SecretSource, SecretValues};
 use crate::connectors::slack::Threads;
 use crate::domain::telling::delivery::Way;
@@ -30,6 +30,9 @@ mod slack;
 pub mod template;
 mod verdict;
 mod webhook;
+
+/// How soon a try that was held back is made again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One try of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,14 @@ impl SendOutcome {
     pub fn refused(message: &(impl ToString + ?Sized)) -> Self {
         Self::Refused {
             message: message.to_string(),
+        }
+    }
+
+    /// A try that was held back: nobody was asked, so it is no failure of the receiver, and it is made again soon.
+    pub fn held() -> Self {
+        Self::Retry {
+            message: HttpError::Held.to_string(),
+            after: Some(AGAIN),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! answers as it is told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::State;
@@ -72,6 +73,26 @@ impl Lookup for Leads {
     async fn addresses(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
         Ok(self.0.iter().map(|address| (*address).into()).collect())
     }
+}
+
+/// Every name leads to this machine, and nothing may leave any more once one was looked up: the lease is lost meanwhile.
+#[derive(Default)]
+pub(super) struct LosesTheLease(AtomicBool);
+
+#[async_trait]
+impl Lookup for LosesTheLease {
+    async fn addresses(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+        self.0.store(true, Ordering::SeqCst);
+        Ok(vec![[127, 0, 0, 1].into()])
+    }
+}
+
+/// A client whose process loses the lease while it looks a name up.
+pub(super) fn losing_the_lease(options: &HttpOptions) -> HttpClient {
+    let lookup = Arc::new(LosesTheLease::default());
+    let lost = lookup.clone();
+    let http = HttpClient::with_lookup(options, lookup).unwrap();
+    http.asking(Arc::new(move || !lost.0.load(Ordering::SeqCst)))
 }
 
 pub(super) fn http() -> HttpClient {

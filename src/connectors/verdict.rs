@@ -12,6 +12,7 @@ pub(super) fn judge(
 ) -> SendOutcome {
     let answer = match exchange {
         Ok(answer) => answer,
+        Err(HttpError::Held) => return SendOutcome::held(),
         Err(error) if error.is_final() => return SendOutcome::refused(&error),
         Err(error) => return SendOutcome::retry(&error),
     };

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::connectors::address::Range;
-use crate::connectors::tests::{Leads, dead_address};
+use crate::connectors::tests::{Leads, dead_address, losing_the_lease};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -260,6 +260,33 @@ async fn a_dead_address_of_a_host_leaves_time_for_its_others() {
 }
 
 #[tokio::test]
+async fn where_the_lease_is_lost_while_a_connection_comes_about_not_a_byte_is_written() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "http://hook.example:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    let options = HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem: None,
+    };
+    let client = losing_the_lease(&options);
+    let received = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        let _ = stream.read_to_end(&mut received).await;
+        received
+    };
+    let (answer, received) = tokio::join!(post_to(&client, &url), received);
+    let error = answer.unwrap_err();
+    assert!(
+        matches!(error, HttpError::Held) && !error.is_final(),
+        "{error:?}"
+    );
+    assert_eq!(String::from_utf8_lossy(&received), "");
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let router = Router::new()
         .route(
@@ -442,6 +469,22 @@ mod tls {
             answer.status.is_success(),
             "the name counts, not the address behind it"
         );
+    }
+
+    #[tokio::test]
+    async fn where_the_lease_is_lost_during_the_handshake_the_receiver_gets_no_page() {
+        let ca = TestCa::new("private").unwrap();
+        let receiver = Receiver::start_tls(Tls::WrongName(&ca)).await.unwrap();
+        let options = HttpOptions {
+            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+            extra_ca_pem: Some(ca.pem().into_bytes()),
+        };
+        let url = format!("https://elsewhere.example:{}/hook", receiver.port());
+        let error = post_to(&losing_the_lease(&options), &url)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, HttpError::Held), "{error:?}");
+        assert!(receiver.pages().is_empty());
     }
 
     #[tokio::test]

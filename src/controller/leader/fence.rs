@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Method, Request};
@@ -15,9 +14,6 @@ use super::Leadership;
 use crate::connectors::{Attempt, SendOutcome, Sender};
 use crate::domain::telling::delivery::Way;
 use crate::domain::telling::parcel::Parcel;
-
-/// How soon a try that was held back is made again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// A write that was held back.
 #[derive(Debug, thiserror::Error)]
@@ -101,11 +97,7 @@ impl Sender for FencedSender {
         if self.leadership.may_send() {
             return self.inner.send(way, parcel, attempt).await;
         }
-        // Said with a time, this is no failure of the receiver: nobody asked it.
-        SendOutcome::Retry {
-            message: "this replica does not hold the lease at the moment".to_owned(),
-            after: Some(AGAIN),
-        }
+        SendOutcome::held()
     }
 
     async fn prepare(&self, way: &Way) {

@@ -10,7 +10,8 @@ use crate::api::ConnectorType;
 use crate::connectors::http::{HttpClient, HttpOptions};
 use crate::connectors::tests::{
     At, Fixed, Leads, NASTY, again, assert_for_customers, bundle, dead_address, delivery,
-    delivery_of, one, refusal, saying, text, time, to_customers, try_once, visible, way,
+    delivery_of, losing_the_lease, one, refusal, saying, text, time, to_customers, try_once,
+    visible, way,
 };
 use crate::connectors::{Attempt, Connectors, SendOutcome, Sender};
 use crate::domain::telling::delivery::Way;
@@ -89,6 +90,22 @@ async fn a_dead_address_of_a_mail_server_leaves_time_for_its_others() {
     };
     let outcome = connectors.send(&way, &one(delivery()), attempt).await;
     assert_eq!(outcome, SendOutcome::Delivered);
+}
+
+#[tokio::test]
+async fn where_the_lease_is_lost_before_the_mail_is_handed_over_no_server_takes_it() {
+    let server = plain().await;
+    let options = HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem: None,
+    };
+    let secrets = Arc::new(Fixed(Ok(vec![])));
+    let connectors = Connectors::new(losing_the_lease(&options), secrets, Arc::new(At(time())));
+    let way = to(&server, "smtp", "mail.example");
+    let outcome = try_once(&connectors, &way, &one(delivery())).await;
+    assert_eq!(outcome, SendOutcome::held());
+    assert_eq!(server.connections(), 1);
+    assert!(server.mails().is_empty());
 }
 
 /// The mail of one delivery.
