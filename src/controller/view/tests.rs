@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use kube::api::ObjectMeta;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::WallClock;
