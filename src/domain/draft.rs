@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::condition_type::DELIVERED;
-use crate::api::{Escalation, Severity, StartReason, Ticket, TicketStatus};
+use crate::api::{DeliveryRecord, Escalation, Severity, StartReason, Ticket, TicketStatus};
 use crate::domain::chain::steps::Row;
 use crate::domain::chain::timetable::Chain;
 use crate::domain::chain::{escalation, underway};
@@ -18,7 +18,7 @@ use crate::domain::next::{Next, StatusPatch, Transition, Waiting};
 use crate::domain::observed::{Observed, Settings};
 use crate::domain::people::People;
 use crate::domain::policy::ValidPolicy;
-use crate::domain::telling::delivery::{Delivery, Standing, TicketKey};
+use crate::domain::telling::delivery::{Delivery, Progress, Standing, TicketKey};
 use crate::domain::telling::{deliveries, handover, updates};
 use crate::domain::{
     advice, audit, bounds, conditions, followup, holds, lifecycle, pinning, recurrence, targets,
@@ -82,6 +82,8 @@ pub struct Draft<'a> {
     pub loosely_dated: Vec<targets::Clock>,
     /// What may leave now: its arm is already written.
     pub deliver: Vec<Delivery>,
+    /// Deliveries whose results this decision takes into their entries.
+    pub finished: Vec<(DeliveryRecord, Progress)>,
     /// Results of deliveries may wait until then for the next write.
     pub lazy_until: Option<Timestamp>,
     deadline: Option<(Timestamp, Waiting)>,
@@ -113,6 +115,7 @@ impl<'a> Draft<'a> {
             wait_ended: None,
             loosely_dated: Vec::new(),
             deliver: Vec::new(),
+            finished: Vec::new(),
             lazy_until: None,
             deadline: None,
         }

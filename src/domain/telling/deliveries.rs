@@ -133,8 +133,8 @@ fn may_have_left(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
     record.time.0 < draft.seen.first_seen
 }
 
-/// Takes the outbox's results into the entries; returns the finished ones.
-pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
+/// Takes the outbox's results into the entries, and notes which have ended by them.
+pub fn take_results(draft: &mut Draft<'_>) {
     let mut finished = Vec::new();
     for at in 0..draft.status.deliveries.len() {
         let Some(known) = draft
@@ -162,7 +162,7 @@ pub fn take_results(draft: &mut Draft<'_>) -> Vec<(DeliveryRecord, Progress)> {
         }
     }
     tell_failures(draft, &finished);
-    finished
+    draft.finished.extend(finished);
 }
 
 /// Whether a page waits for the end of a hold, written or decided now: it leaves then, under the same id.
@@ -241,7 +241,8 @@ pub fn settle(draft: &mut Draft<'_>) {
         .filter(|known| known.state == DeliveryState::Armed)
         .map(|known| known.id.clone())
         .collect();
-    let finished = take_results(draft);
+    take_results(draft);
+    let finished = std::mem::take(&mut draft.finished);
     let mut settled_by: Option<Timestamp> = None;
     for (known, progress) in &finished {
         let by = if known.kind.is_some() {

@@ -391,3 +391,30 @@ fn what_failed_before_a_hold_was_seen_that_had_begun_is_followed_with_its_releas
     model.run_until(at("10:30"));
     assert_eq!(pages(&model), ["10:20 manager round 1"]);
 }
+
+/// A page of the last step, of 10:45, that ends so at 10:48; asleep until 10:49, so that its end is known before it is
+/// on record.
+fn ended_before_it_was_on_record(cause: FailureCause) -> Model {
+    let mut model = one_round("notify: [{contact: carol}]");
+    fails_after(&mut model, "carol", SignedDuration::from_mins(3), cause);
+    model.run_until(at("10:45"));
+    model.answer = Box::new(|_| Answer::Takes);
+    model.now = at("10:49");
+    model
+}
+
+#[test]
+fn what_ran_out_of_time_on_the_last_step_before_it_was_on_record_is_tried_again_a_minute_later() {
+    let mut model = ended_before_it_was_on_record(FailureCause::BudgetEnded);
+    model.run_until(at("11:30"));
+    assert_eq!(pages(&model).last().unwrap(), "10:50 director round 1");
+    assert_eq!(of(&model, "carol").count(), 1);
+}
+
+#[test]
+fn what_was_refused_on_the_last_step_before_it_was_on_record_is_not_tried_again() {
+    let mut model = ended_before_it_was_on_record(FailureCause::Refused);
+    model.run_until(at("11:30"));
+    assert_eq!(of(&model, "carol").count(), 0);
+    assert_eq!(told(&model, "DeliveryFailed"), 1);
+}
