@@ -164,13 +164,10 @@ fn run(draft: &mut Draft<'_>) {
                 draft.wake(until, Waiting::DeliveryResults);
                 return;
             }
-            Stage::Fired { handed, reached } => {
+            Stage::Fired(handed) => {
                 left(draft, &next, handed);
                 if late(&next, handed) {
                     catch_up(draft, handed);
-                }
-                if !reached {
-                    pull_forward(draft);
                 }
             }
             Stage::Nobody => {

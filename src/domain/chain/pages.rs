@@ -23,13 +23,8 @@ pub enum Stage {
     Hand(Vec<Delivery>),
     /// All left; receivers have until then to answer before it is written that they are out.
     Answering(Timestamp),
-    /// All left at `handed`; `reached` is false when every one failed.
-    Fired {
-        /// When the first left.
-        handed: Timestamp,
-        /// Whether one was delivered or may still be.
-        reached: bool,
-    },
+    /// All left, the first at that moment.
+    Fired(Timestamp),
     /// The step names nobody who can be reached.
     Nobody,
 }
@@ -137,8 +132,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if flying && draft.now < after(handed, ANSWERS) {
         return Stage::Answering(after(handed, ANSWERS));
     }
-    let reached = reached(draft, next);
-    Stage::Fired { handed, reached }
+    Stage::Fired(handed)
 }
 
 /// Whether one page of `next`, which left, was delivered or may still be, or reached its target just before.

@@ -91,9 +91,6 @@ pub fn record(draft: &mut Draft<'_>) {
         Some((next, Departure::Withheld)) => pages::record(draft, &next),
         Some((next, Departure::Left(handed))) => {
             escalation::left(draft, &next, handed);
-            if !pages::reached(draft, &next) {
-                escalation::pull_forward(draft);
-            }
         }
         Some((next, Departure::Perhaps)) => escalation::may_have_left(draft, &next),
     }
