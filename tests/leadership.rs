@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "leadership/connecting.rs"]
+mod connecting;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,11 +59,16 @@ async fn grant(stage: &Stage<'_>) {
 
 /// Two replicas; the first leads and the second is ready.
 async fn two(stage: &Stage<'_>) -> (Operator, Operator) {
+    two_with(stage, &[]).await
+}
+
+/// The same with more flags.
+async fn two_with(stage: &Stage<'_>, flags: &[&str]) -> (Operator, Operator) {
     grant(stage).await;
-    let mut first = replica(stage, "first", &[]);
+    let mut first = replica(stage, "first", flags);
     first.ready(LIMIT).await.unwrap();
     says(&first, "leadership: leads").await;
-    let mut second = replica(stage, "second", &[]);
+    let mut second = replica(stage, "second", flags);
     second.ready(LIMIT).await.unwrap();
     says(&second, "leadership: follows, ready to take over").await;
     (first, second)

@@ -1,5 +1,6 @@
-//! Where the standing is asked: before each write to the API server, and before each try of a delivery. Both are the
-//! last step of what they guard, so that a process that stood still beyond its lease does nothing when it wakes.
+//! Where the standing is asked: before each write to the API server, and before each try of a delivery, so that a
+//! process that stood still beyond its lease does nothing when it wakes. A write is refused all the same where another
+//! wrote before; nothing like that guards a message, so its client asks once more as it writes it (`HttpClient::asking`).
 
 use std::pin::Pin;
 use std::sync::Arc;
