@@ -201,12 +201,14 @@ impl Book {
         .collect()
     }
 
-    /// Takes a delivery in, unless its id is known.
+    /// Takes a delivery in, unless its id is known for it.
     pub(super) fn hand_over(&mut self, delivery: Delivery, now: Moment, work: &mut Work) {
         let uid: Arc<str> = delivery.ticket.uid.as_str().into();
         let page = self.page(&uid);
-        if page.jobs.contains_key(&delivery.id) {
-            return;
+        match page.jobs.get(&delivery.id) {
+            Some(Job::Open(_) | Job::Aside(_)) => return,
+            Some(Job::Done(progress)) if progress.counts_for(delivery.due) => return,
+            Some(Job::Done(_)) | None => {}
         }
         let standing = page.standing;
         let id = delivery.id.clone();

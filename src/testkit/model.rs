@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::api::{EscalationPolicySpec, Ticket, TicketSpec, TicketStatus};
 use crate::controller::drive::{Rest, World, drive};
+use crate::controller::world::settled;
 use crate::domain::lifecycle;
 use crate::domain::next::{StatusPatch, Transition};
 use crate::domain::observed::{Observed, Others, Settings};
@@ -458,8 +459,9 @@ impl World for Model {
             .map(|delivery| delivery.id.clone())
             .collect();
         for delivery in deliveries {
+            let known = self.outbox.get(&delivery.id);
             assert!(
-                !self.outbox.contains_key(&delivery.id),
+                !known.is_some_and(|known| known.counts_for(delivery.due)),
                 "handed over twice: {delivery:?}"
             );
             if before {
@@ -485,6 +487,7 @@ impl World for Model {
             seen.ticket.metadata.resource_version,
             self.ticket.metadata.resource_version
         );
+        let recorded = settled(&self.outbox, &patch.status);
         self.ticket.status = Some(self.as_stored(*patch.status));
         self.told.extend(patch.transitions);
         self.writes += 1;
@@ -493,7 +496,7 @@ impl World for Model {
         if self.crashes_here() {
             return Err(Crashed);
         }
-        self.outbox.retain(|_, progress| progress.ended().is_none());
+        self.outbox.retain(|id, _| !recorded.contains(id));
         Ok(self.observe())
     }
 }

@@ -98,6 +98,16 @@ pub fn ids(draft: &Draft<'_>, next: &Upcoming) -> Vec<(DeliveryId, Target)> {
         .collect()
 }
 
+/// How far a page of `next` is; `None` = it has not left.
+pub fn progress<'d>(
+    draft: &'d Draft<'_>,
+    next: &Upcoming,
+    id: &DeliveryId,
+) -> Option<&'d Progress> {
+    let known = draft.seen.outbox.get(id);
+    known.filter(|known| known.counts_for(next.due))
+}
+
 /// How far the pages of `next` are, which is due.
 pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if !armed(draft, next) {
@@ -107,10 +117,9 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
         return Stage::Nobody;
     }
     let ids = ids(draft, next);
-    let view = &draft.seen.outbox;
     let unsent: Vec<_> = ids
         .iter()
-        .filter(|(id, _)| !view.contains_key(id))
+        .filter(|(id, _)| progress(draft, next, id).is_none())
         .collect();
     if !unsent.is_empty() {
         return Stage::Hand(
@@ -120,13 +129,16 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
                 .collect(),
         );
     }
-    let progress: Vec<&Progress> = ids.iter().filter_map(|(id, _)| view.get(id)).collect();
-    let handed = progress
+    let all: Vec<&Progress> = ids
+        .iter()
+        .filter_map(|(id, _)| progress(draft, next, id))
+        .collect();
+    let handed = all
         .iter()
         .map(|known| known.since())
         .min()
         .unwrap_or(draft.now);
-    let flying = progress
+    let flying = all
         .iter()
         .any(|known| matches!(known, Progress::InFlight { .. }));
     if flying && draft.now < after(handed, ANSWERS) {
@@ -139,7 +151,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
 pub fn reached(draft: &Draft<'_>, next: &Upcoming) -> bool {
     let ids = ids(draft, next);
     let spared = targets(draft, next).len() > ids.len();
-    let known = |(id, _): &(DeliveryId, Target)| draft.seen.outbox.get(id);
+    let known = |(id, _): &(DeliveryId, Target)| progress(draft, next, id);
     let failed = |known: &Progress| matches!(known, Progress::Failed { .. });
     spared || ids.iter().filter_map(known).any(|known| !failed(known))
 }

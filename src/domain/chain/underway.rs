@@ -108,10 +108,9 @@ fn departed(draft: &mut Draft<'_>) -> Option<(Upcoming, Departure)> {
     if !pages::armed(draft, &next) {
         return None;
     }
-    let view = &draft.seen.outbox;
     let known: Vec<&Progress> = pages::ids(draft, &next)
         .iter()
-        .filter_map(|(id, _)| view.get(id))
+        .filter_map(|(id, _)| pages::progress(draft, &next, id))
         .collect();
     let out = known
         .iter()

@@ -133,6 +133,12 @@ fn may_have_left(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
     record.time.0 < draft.seen.first_seen
 }
 
+/// How far the delivery of an entry is; `None` = it has not left.
+fn progress<'d>(draft: &Draft<'d>, record: &DeliveryRecord) -> Option<&'d Progress> {
+    let known = draft.seen.outbox.get(&DeliveryId::from_stored(&record.id));
+    known.filter(|known| record.state != DeliveryState::Armed || known.counts_for(record.time.0))
+}
+
 /// Takes the outbox's results into the entries, and notes which have ended by them.
 pub fn take_results(draft: &mut Draft<'_>) {
     let mut finished = Vec::new();
@@ -145,7 +151,7 @@ pub fn take_results(draft: &mut Draft<'_>) {
         else {
             continue;
         };
-        let Some(progress) = draft.seen.outbox.get(&DeliveryId::from_stored(&known.id)) else {
+        let Some(progress) = progress(draft, known) else {
             continue;
         };
         let postponed = matches!(progress, Progress::Cancelled { .. }) && postponed(draft, known);
@@ -339,7 +345,7 @@ fn resend(draft: &mut Draft<'_>) {
             break;
         };
         let id = DeliveryId::from_stored(&known.id);
-        if !open(known.state) || draft.seen.outbox.contains_key(&id) {
+        if !open(known.state) || progress(draft, &known).is_some() {
             continue;
         }
         if postponed(draft, &known) {

@@ -381,6 +381,15 @@ impl Progress {
         }
     }
 
+    /// Whether this is what came of a delivery that is due then. What ended in vain before that belongs to a life that
+    /// is no more: the store was put back since, and the same delivery is due another time.
+    pub fn counts_for(&self, due: Timestamp) -> bool {
+        match self {
+            Self::InFlight { .. } | Self::Delivered { .. } => true,
+            Self::Failed { time, .. } | Self::Cancelled { time } => *time >= due,
+        }
+    }
+
     /// When its final result came, if it has one.
     pub fn ended(&self) -> Option<Timestamp> {
         match self {

@@ -111,6 +111,28 @@ async fn tries_end_with_the_next_step_and_a_failed_id_may_be_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_id_that_ended_in_vain_is_tried_again_where_it_is_due_after_that() {
+    let world = World::new(&[("room", &[Answer::Refuse, Answer::Take])]);
+    let mut page = world.page("t", "on-call", &["room"]);
+    world.outbox.hand_over(vec![page.clone()]);
+    assert!(matches!(world.result(&page).await, Progress::Failed { .. }));
+    // Decided on an older look: that try was for this very due time.
+    world.outbox.hand_over(vec![page.clone()]);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(world.tries(&page).len(), 1);
+    page.due = world.clock.now();
+    world.outbox.hand_over(vec![page.clone()]);
+    assert!(matches!(
+        world.result(&page).await,
+        Progress::Delivered { attempts: 1, .. }
+    ));
+    page.due += Duration::from_mins(1);
+    world.outbox.hand_over(vec![page.clone()]);
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    assert_eq!(world.tries(&page).len(), 2, "one that arrived never");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_receiver_asks_for_is_honoured() {
     let world = World::new(&[(
         "room",

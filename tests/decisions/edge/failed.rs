@@ -418,3 +418,22 @@ fn what_was_refused_on_the_last_step_before_it_was_on_record_is_not_tried_again(
     assert_eq!(of(&model, "carol").count(), 0);
     assert_eq!(told(&model, "DeliveryFailed"), 1);
 }
+
+#[test]
+fn what_failed_in_a_store_that_was_put_back_is_called_at_its_time_all_the_same() {
+    let mut model = example();
+    model.answer = Box::new(|name| match name {
+        "alice" => Answer::FailsAfter(SignedDuration::from_mins(1), FailureCause::Refused),
+        _ => Answer::FailsAfter(SignedDuration::from_mins(3), FailureCause::BudgetEnded),
+    });
+    model.run_until(at("10:00:30"));
+    let before = model.ticket.status.clone();
+    // The manager is called early and fails at 10:04, of which the store knows nothing any more.
+    model.run_until(at("10:02"));
+    model.ticket.status = before;
+    model.ticket.metadata.resource_version = Some("100".into());
+    model.answer = Box::new(|_| Answer::Takes);
+    model.run_until(at("10:16"));
+    assert_eq!(pages(&model).last().unwrap(), "10:15 manager round 1");
+    assert_eq!(of(&model, "bob").count(), 1);
+}
