@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 23] = [
+const PINNED: [(u64, &str); 25] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -85,6 +85,14 @@ const PINNED: [(u64, &str); 23] = [
     (
         33_144,
         "failed, held and released while nothing could be written: the next step was put off by the hold",
+    ),
+    (
+        33_539,
+        "ran out of time on the last step before that was on record: it is tried again a minute later",
+    ),
+    (
+        54_712,
+        "failed in a store that was put back: it is called at its time all the same",
     ),
     (
         619_211,
