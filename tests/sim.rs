@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 25] = [
+const PINNED: [(u64, &str); 26] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -93,6 +93,10 @@ const PINNED: [(u64, &str); 25] = [
     (
         54_712,
         "failed in a store that was put back: it is called at its time all the same",
+    ),
+    (
+        61_664,
+        "failed, held and released while nothing could be written: a later step was armed before an overdue one",
     ),
     (
         619_211,

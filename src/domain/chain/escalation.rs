@@ -385,18 +385,21 @@ fn skip_empty(draft: &mut Draft<'_>, next: &Upcoming) {
     }
 }
 
-/// Nobody was reached: the next step that is open now is due now, under a hold as soon as that is over; nominal times of
-/// later ones stay, and one that waits for its hours goes on waiting. False where no step can fire now.
+/// Nobody was reached: the next step that is overdue or open now is due, under a hold as soon as that is over; nominal
+/// times of later ones stay, and one that waits for its hours goes on waiting. False where no step can fire now.
 pub fn pull_forward(draft: &mut Draft<'_>) -> bool {
     let now = draft.work_clock();
     let chain = draft.chain();
-    let step = chain.and_then(|chain| Some(chain.open_at(now)?.name.clone()));
+    let step = chain.and_then(|chain| {
+        let (step, time) = chain.open_at(now)?;
+        Some((step.name.clone(), time))
+    });
     let found = step.is_some();
-    if let Some(step) = step {
+    if let Some((step, time)) = step {
         let escalation = draft.escalation();
         escalation.next_step = Some(step);
         escalation.next_repeat = None;
-        escalation.next_time = Some(Time(now));
+        escalation.next_time = Some(Time(time));
     }
     found
 }

@@ -121,13 +121,16 @@ impl Chain<'_> {
         step.calendar.next_open(nominal.max(self.floor()))
     }
 
-    /// The first step of this round that is not handled, may fire by its condition and is open at `now`.
-    pub fn open_at(&self, now: Timestamp) -> Option<&StepPlan> {
-        let mut ahead = self.waiting().chain(self.remaining());
-        let open = ahead.find(|(step, _)| {
-            self.holds(step.condition) && step.calendar.next_open(now) == Some(now)
-        });
-        open.map(|(step, _)| step)
+    /// The first step of this round that is not handled, may fire by its condition, and is overdue or else open at
+    /// `now`; with the moment it fires at.
+    pub fn open_at(&self, now: Timestamp) -> Option<(&StepPlan, Timestamp)> {
+        let ahead = self.waiting().chain(self.remaining());
+        let mut may = ahead.filter(|(step, _)| self.holds(step.condition));
+        may.find_map(|(step, nominal)| {
+            let overdue = self.due(step, nominal).filter(|due| *due <= now);
+            let open = step.calendar.next_open(now).filter(|open| *open == now);
+            Some((step, overdue.or(open)?))
+        })
     }
 
     /// Whether a step stands armed before its own time: it was pulled forward, and its time follows from nothing else.

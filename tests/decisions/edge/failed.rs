@@ -301,6 +301,31 @@ fn a_step_that_a_failure_pulled_forward_is_not_called_outside_its_hours_after_th
 }
 
 #[test]
+fn a_failure_pulls_nothing_before_a_step_that_is_overdue_though_its_hours_are_over() {
+    let hours = late_manager()
+        .replace(
+            "from: \"10:40\", to: \"18:00\"",
+            "from: \"09:00\", to: \"10:20\"",
+        )
+        .replace(", repeat: {every: 5m, times: 2}", "");
+    let mut model = with_policy(&hours);
+    let span = SignedDuration::from_mins(3);
+    fails_after(&mut model, "alice", span, FailureCause::Refused);
+    vendor(&mut model, "10:02", "part", "10:05");
+    model.run_until(at("10:00"));
+    // Asleep over the failure, the hold, the manager's time, which it puts off to 10:18, and the end of his hours.
+    model.now = at("10:21");
+    let writes = model.writes;
+    model.run_until(at("10:21"));
+    assert_eq!(pages(&model), ["10:21 manager round 1"]);
+    assert_eq!(
+        model.writes - writes,
+        2,
+        "one arms the manager, one records him"
+    );
+}
+
+#[test]
 fn a_failure_of_an_earlier_step_pulls_nothing_forward_once_a_later_one_was_called() {
     let text = EXAMPLE.replace(", repeat: {every: 5m, times: 2}", "");
     let mut model = with_policy(&text);
