@@ -7,7 +7,7 @@ use firebell::testkit::sim::{Plan, Plant, Promise, run, shorten, try_plan, try_s
 const SEEDS: u64 = 150;
 
 /// Seeds that once broke a promise, or showed the simulator wrong about one: what it was.
-const PINNED: [(u64, &str); 26] = [
+const PINNED: [(u64, &str); 27] = [
     (
         11,
         "put back to before it was created: a ticket that is no more has nothing to be forgotten",
@@ -105,6 +105,10 @@ const PINNED: [(u64, &str); 26] = [
     (
         624_439,
         "stopped beyond a repeat: it was under way, and its step was given up all the same",
+    ),
+    (
+        691_304,
+        "suspended as an acknowledgement expired: what was armed just before that was seen is held",
     ),
 ];
 

@@ -159,7 +159,8 @@ fn is_excused(
     );
     story.edited(written + 1, until)
         || story.edited(due - SECOND, until)
-        || policies.any(|at| *at >= since && *at <= until)
+        // Or just before, so that the arm was decided on an older look at it.
+        || policies.any(|at| over(outcome, *at) + SECOND >= since && *at <= until)
         || receivers_ill(outcome, due - 3 * MINUTE, until)
         || story.put_back(written, until).is_some()
         || expires
