@@ -147,26 +147,18 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     Stage::Fired(handed)
 }
 
-/// Whether one page of `next`, which left, was delivered or may still be, or reached its target just before.
-pub fn reached(draft: &Draft<'_>, next: &Upcoming) -> bool {
-    let ids = ids(draft, next);
-    let spared = targets(draft, next).len() > ids.len();
-    let known = |(id, _): &(DeliveryId, Target)| progress(draft, next, id);
-    let failed = |known: &Progress| matches!(known, Progress::Failed { .. });
-    spared || ids.iter().filter_map(known).any(|known| !failed(known))
-}
-
 /// Whether a repeat of the step that paged last has left and did not fail; it is on record once it has an answer.
 pub fn again_under_way(draft: &Draft<'_>, step: &str) -> bool {
     let next = escalation::upcoming(draft).filter(|next| match &next.what {
-        What::Page {
-            step: again,
-            repeat,
-            ..
-        } => again == step && *repeat > 0,
+        What::Page { step: again, .. } => again == step,
         What::Exhaust => false,
     });
-    next.is_some_and(|next| armed(draft, &next) && reached(draft, &next))
+    next.is_some_and(|next| {
+        let mut known = ids(draft, &next)
+            .into_iter()
+            .filter_map(|(id, _)| progress(draft, &next, &id));
+        armed(draft, &next) && known.any(|known| !matches!(known, Progress::Failed { .. }))
+    })
 }
 
 /// Whether the written status arms exactly this.

@@ -136,7 +136,7 @@ fn may_have_left(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
 /// How far the delivery of an entry is; `None` = it has not left.
 fn progress<'d>(draft: &Draft<'d>, record: &DeliveryRecord) -> Option<&'d Progress> {
     let known = draft.seen.outbox.get(&DeliveryId::from_stored(&record.id));
-    known.filter(|known| record.state != DeliveryState::Armed || known.counts_for(record.time.0))
+    known.filter(|known| known.counts_for(record.time.0))
 }
 
 /// Takes the outbox's results into the entries, and notes which have ended by them.
