@@ -67,13 +67,15 @@ bench: controlplane ## Measure the performance claims (benches/)
 
 # cargo-mutants says what a mutant is. Pinned here, installed into the user's cache at the first run; nothing else needs it.
 MUTANTS := 27.1.0
+# Its configuration names all files of the rules, and a file on the command line only adds to those.
+ONLY := --no-config --exclude 'src/domain/**/tests.rs' --exclude 'src/domain/**/tests/**'
 .PHONY: mutants
 mutants: ## Change the rules in every small way and see that a test notices (docs/mutants.md; FILE=src/domain/holds.rs or SHARD=17/80 takes a part)
 	@tool="$${XDG_CACHE_HOME:-$$HOME/.cache}/firebell/tools/cargo-mutants-$(MUTANTS)"; \
 	[ -x "$$tool/bin/cargo-mutants" ] || $(CARGO) install cargo-mutants --version $(MUTANTS) --locked --root "$$tool"; \
 	PATH="$$tool/bin:$$PATH"; export PATH; \
 	echo "==> does the tool find what it must?" && $(CARGO) test $(WEAVER) && \
-	$(CARGO) run $(WEAVER) -- $(if $(FILE),--file '$(FILE)') $(if $(SHARD),--shard $(SHARD) --sharding round-robin)
+	$(CARGO) run $(WEAVER) -- $(if $(FILE),$(ONLY) --file '$(FILE)') $(if $(SHARD),--shard $(SHARD) --sharding round-robin)
 
 .PHONY: crds
 crds: ## Write crds/ and the chart's copy anew from the types in src/api
