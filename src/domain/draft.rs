@@ -18,7 +18,7 @@ use crate::domain::next::{Next, StatusPatch, Transition, Waiting};
 use crate::domain::observed::{Observed, Settings};
 use crate::domain::people::People;
 use crate::domain::policy::ValidPolicy;
-use crate::domain::telling::delivery::{Delivery, Progress, Standing, TicketKey};
+use crate::domain::telling::delivery::{Delivery, DeliveryId, Progress, Standing, TicketKey};
 use crate::domain::telling::{deliveries, handover, updates};
 use crate::domain::{
     advice, audit, bounds, conditions, followup, holds, lifecycle, pinning, recurrence, targets,
@@ -261,6 +261,12 @@ impl<'a> Draft<'a> {
             severity: self.severity(),
             standing: self.standing,
         }
+    }
+
+    /// How far a delivery is that is due then; `None` = it has not left.
+    pub fn progress(&self, id: &DeliveryId, due: Timestamp) -> Option<&'a Progress> {
+        let known = self.seen.outbox.get(id);
+        known.filter(|known| known.counts_for(due))
     }
 
     /// The moment at which the timers of open work stand: now, or since when the ticket is held.

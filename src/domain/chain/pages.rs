@@ -98,16 +98,6 @@ pub fn ids(draft: &Draft<'_>, next: &Upcoming) -> Vec<(DeliveryId, Target)> {
         .collect()
 }
 
-/// How far a page of `next` is; `None` = it has not left.
-pub fn progress<'d>(
-    draft: &'d Draft<'_>,
-    next: &Upcoming,
-    id: &DeliveryId,
-) -> Option<&'d Progress> {
-    let known = draft.seen.outbox.get(id);
-    known.filter(|known| known.counts_for(next.due))
-}
-
 /// How far the pages of `next` are, which is due.
 pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     if !armed(draft, next) {
@@ -119,7 +109,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     let ids = ids(draft, next);
     let unsent: Vec<_> = ids
         .iter()
-        .filter(|(id, _)| progress(draft, next, id).is_none())
+        .filter(|(id, _)| draft.progress(id, next.due).is_none())
         .collect();
     if !unsent.is_empty() {
         return Stage::Hand(
@@ -131,7 +121,7 @@ pub fn stage(draft: &Draft<'_>, next: &Upcoming) -> Stage {
     }
     let all: Vec<&Progress> = ids
         .iter()
-        .filter_map(|(id, _)| progress(draft, next, id))
+        .filter_map(|(id, _)| draft.progress(id, next.due))
         .collect();
     let handed = all
         .iter()
@@ -156,7 +146,7 @@ pub fn again_under_way(draft: &Draft<'_>, step: &str) -> bool {
     next.is_some_and(|next| {
         let mut known = ids(draft, &next)
             .into_iter()
-            .filter_map(|(id, _)| progress(draft, &next, &id));
+            .filter_map(|(id, _)| draft.progress(&id, next.due));
         armed(draft, &next) && known.any(|known| !matches!(known, Progress::Failed { .. }))
     })
 }

@@ -110,7 +110,7 @@ fn departed(draft: &mut Draft<'_>) -> Option<(Upcoming, Departure)> {
     }
     let known: Vec<&Progress> = pages::ids(draft, &next)
         .iter()
-        .filter_map(|(id, _)| pages::progress(draft, &next, id))
+        .filter_map(|(id, _)| draft.progress(id, next.due))
         .collect();
     let out = known
         .iter()

@@ -133,12 +133,6 @@ fn may_have_left(draft: &Draft<'_>, record: &DeliveryRecord) -> bool {
     record.time.0 < draft.seen.first_seen
 }
 
-/// How far the delivery of an entry is; `None` = it has not left.
-fn progress<'d>(draft: &Draft<'d>, record: &DeliveryRecord) -> Option<&'d Progress> {
-    let known = draft.seen.outbox.get(&DeliveryId::from_stored(&record.id));
-    known.filter(|known| known.counts_for(record.time.0))
-}
-
 /// Takes the outbox's results into the entries, and notes which have ended by them.
 pub fn take_results(draft: &mut Draft<'_>) {
     let mut finished = Vec::new();
@@ -151,7 +145,8 @@ pub fn take_results(draft: &mut Draft<'_>) {
         else {
             continue;
         };
-        let Some(progress) = progress(draft, known) else {
+        let id = DeliveryId::from_stored(&known.id);
+        let Some(progress) = draft.progress(&id, known.time.0) else {
             continue;
         };
         let postponed = matches!(progress, Progress::Cancelled { .. }) && postponed(draft, known);
@@ -345,7 +340,7 @@ fn resend(draft: &mut Draft<'_>) {
             break;
         };
         let id = DeliveryId::from_stored(&known.id);
-        if !open(known.state) || progress(draft, &known).is_some() {
+        if !open(known.state) || draft.progress(&id, known.time.0).is_some() {
             continue;
         }
         if postponed(draft, &known) {
