@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::key::Key;
 use super::policy::{Tally, Use};
-use super::view::{Bells, Doubt, View, severity};
-use crate::api::{Severity, Ticket};
+use super::view::{Bells, Doubt, View};
+use crate::api::Ticket;
 use crate::clock::{Now, OperatorClock};
 use crate::domain::selection::{PolicyIndex, PolicyKey};
 use crate::domain::telling::delivery::TicketKey;
@@ -33,11 +33,7 @@ pub async fn hear_reports(mut reports: mpsc::UnboundedReceiver<TicketKey>, view:
             view.trigger_rca(&key);
             continue;
         }
-        let severity = view
-            .tickets
-            .get(&key)
-            .map_or(Severity::default(), |held| severity(&held.ticket));
-        view.trigger(&key, severity);
+        view.trigger_held(&key);
     }
 }
 

@@ -19,7 +19,7 @@ use super::shelf::About;
 use super::shown::{Shown, shows};
 use super::tickets::{Change, HeldTicket, Tickets};
 use super::versions::Origin;
-use crate::api::{ConnectorType, EscalationPolicy, Rca, Severity, Ticket, TicketStatus};
+use crate::api::{ConnectorType, EscalationPolicy, Rca, Ticket, TicketStatus};
 use crate::clock::{Now, OperatorClock};
 use crate::domain::lifecycle;
 use crate::domain::recurrence::{self, Earlier};
@@ -322,11 +322,7 @@ impl View {
                 .drop_ticket(gone.metadata.uid.as_deref().unwrap_or_default());
         }
         for key in &change.affected {
-            let severity = self
-                .tickets
-                .get(key)
-                .map_or(Severity::default(), |held| severity(&held.ticket));
-            self.trigger(key, severity);
+            self.trigger_held(key);
         }
     }
 }

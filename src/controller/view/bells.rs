@@ -58,6 +58,13 @@ impl View {
             .send((key.clone(), rank(self.clock.now(), severity)));
     }
 
+    /// The same for a ticket whose severity is not at hand.
+    pub fn trigger_held(&self, key: &Key) {
+        let held = self.tickets.get(key);
+        let severity = held.map_or(Severity::default(), |held| severity(&held.ticket));
+        self.trigger(key, severity);
+    }
+
     /// Asks for a look at an RCA, now.
     pub fn trigger_rca(&self, key: &Key) {
         // The receiver ends only with the process.
@@ -71,7 +78,7 @@ impl View {
             .tickets
             .keys_where(|held| named(held.ticket.metadata.uid.as_ref()));
         for key in tickets {
-            self.trigger(&key, Severity::default());
+            self.trigger_held(&key);
         }
         self.rcas.each(|rca| {
             if named(rca.metadata.uid.as_ref()) {
@@ -97,11 +104,7 @@ impl View {
             reaches(namespace) && could_use(held, policy, now)
         });
         for key in keys {
-            let severity = self
-                .tickets
-                .get(&key)
-                .map_or(Severity::default(), |held| severity(&held.ticket));
-            self.trigger(&key, severity);
+            self.trigger_held(&key);
         }
     }
 
