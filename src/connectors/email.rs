@@ -20,6 +20,7 @@ use url::{Host, Url};
 use crate::connectors::address::{AddressError, Reach};
 use crate::connectors::http::{CONNECT_LIMIT, HttpClient, HttpError, classify_tls, find_tls};
 use crate::connectors::render::Say;
+use crate::connectors::verdict::unanswered;
 use crate::connectors::{SendOutcome, Try, Unsendable};
 
 mod compose;
@@ -160,9 +161,7 @@ impl Failure {
     /// 4xx may be tried again, 5xx not; the words name the code, never the server's text.
     fn verdict(self) -> SendOutcome {
         let error = match self {
-            Self::Wire(HttpError::Held) => return SendOutcome::held(),
-            Self::Wire(error) if error.is_final() => return SendOutcome::refused(&error),
-            Self::Wire(error) => return SendOutcome::retry(&error),
+            Self::Wire(error) => return unanswered(&error),
             Self::Unprotected => {
                 return SendOutcome::refused(
                     "the mail server offers no STARTTLS; use `smtps://`, or let the operator allow its network with `--allow-network`",
@@ -176,12 +175,7 @@ impl Failure {
             Self::Smtp(error) => error,
         };
         if let Some(tls) = tls_of(&error) {
-            let error = classify_tls(tls);
-            return if error.is_final() {
-                SendOutcome::refused(&error)
-            } else {
-                SendOutcome::retry(&error)
-            };
+            return unanswered(&classify_tls(tls));
         }
         let code = error.status().map(u16::from);
         match code {

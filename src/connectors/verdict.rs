@@ -12,9 +12,7 @@ pub(super) fn judge(
 ) -> SendOutcome {
     let answer = match exchange {
         Ok(answer) => answer,
-        Err(HttpError::Held) => return SendOutcome::held(),
-        Err(error) if error.is_final() => return SendOutcome::refused(&error),
-        Err(error) => return SendOutcome::retry(&error),
+        Err(error) => return unanswered(&error),
     };
     let status = answer.status;
     let again = matches!(
@@ -34,5 +32,14 @@ pub(super) fn judge(
             status.as_u16(),
             advice(status)
         ))
+    }
+}
+
+/// Judges an exchange, in whatever protocol, that got no answer.
+pub(super) fn unanswered(error: &HttpError) -> SendOutcome {
+    match error {
+        HttpError::Held => SendOutcome::held(),
+        error if error.is_final() => SendOutcome::refused(error),
+        error => SendOutcome::retry(error),
     }
 }
