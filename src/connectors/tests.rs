@@ -77,7 +77,7 @@ impl Lookup for Leads {
 
 /// Every name leads to this machine, and nothing may leave any more once one was looked up: the lease is lost meanwhile.
 #[derive(Default)]
-pub(super) struct LosesTheLease(AtomicBool);
+struct LosesTheLease(AtomicBool);
 
 #[async_trait]
 impl Lookup for LosesTheLease {
@@ -88,20 +88,23 @@ impl Lookup for LosesTheLease {
 }
 
 /// A client whose process loses the lease while it looks a name up.
-pub(super) fn losing_the_lease(options: &HttpOptions) -> HttpClient {
+pub(super) fn losing_the_lease(extra_ca_pem: Option<Vec<u8>>) -> HttpClient {
     let lookup = Arc::new(LosesTheLease::default());
     let lost = lookup.clone();
-    let http = HttpClient::with_lookup(options, lookup).unwrap();
+    let http = HttpClient::with_lookup(&here(extra_ca_pem), lookup).unwrap();
     http.asking(Arc::new(move || !lost.0.load(Ordering::SeqCst)))
 }
 
+/// This machine may be reached, with certificates of these authorities too.
+pub(super) fn here(extra_ca_pem: Option<Vec<u8>>) -> HttpOptions {
+    HttpOptions {
+        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        extra_ca_pem,
+    }
+}
+
 pub(super) fn http() -> HttpClient {
-    let allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
-    HttpClient::new(&HttpOptions {
-        allowed_networks,
-        extra_ca_pem: None,
-    })
-    .unwrap()
+    HttpClient::new(&here(None)).unwrap()
 }
 
 /// Connectors with one Secret.

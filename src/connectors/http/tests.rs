@@ -1,3 +1,6 @@
+#[cfg(feature = "testkit")]
+mod tls;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::connectors::address::Range;
-use crate::connectors::tests::{Leads, dead_address, losing_the_lease};
+use crate::connectors::tests::{Leads, dead_address, here, losing_the_lease};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -248,12 +251,8 @@ async fn a_dead_address_of_a_host_leaves_time_for_its_others() {
     let router = Router::new().route("/", post(|| async { "taken" }));
     let port = serve(router).await;
     let _dead = dead_address(port).await;
-    let options = HttpOptions {
-        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        extra_ca_pem: None,
-    };
     let lookup = Arc::new(Leads(&[[127, 0, 0, 2], [127, 0, 0, 1]]));
-    let client = HttpClient::with_lookup(&options, lookup).unwrap();
+    let client = HttpClient::with_lookup(&here(None), lookup).unwrap();
     let url = format!("http://hook.example:{port}/");
     let exchange = client.post(&url, HeaderMap::new(), Bytes::new(), DEFAULT_TIMEOUT);
     assert_eq!(exchange.await.unwrap().excerpt, "taken");
@@ -266,11 +265,7 @@ async fn where_the_lease_is_lost_while_a_connection_comes_about_not_a_byte_is_wr
         "http://hook.example:{}/",
         listener.local_addr().unwrap().port()
     );
-    let options = HttpOptions {
-        allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        extra_ca_pem: None,
-    };
-    let client = losing_the_lease(&options);
+    let client = losing_the_lease(None);
     let received = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut received = Vec::new();
@@ -432,88 +427,5 @@ fn an_extra_ca_file_without_certificates_stops_the_start() {
             HttpClient::new(&options).err(),
             Some(HttpSetupError::ExtraCaEmpty)
         ));
-    }
-}
-
-#[cfg(feature = "testkit")]
-mod tls {
-    use super::*;
-    use crate::testkit::certificates::TestCa;
-    use crate::testkit::receiver::{Receiver, Tls};
-
-    fn trusting(ca: &TestCa) -> HttpClient {
-        let options = HttpOptions {
-            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            extra_ca_pem: Some(ca.pem().into_bytes()),
-        };
-        let answers = vec!["127.0.0.1".parse().unwrap()];
-        let names = Names {
-            answers,
-            asked: AtomicUsize::new(0),
-        };
-        HttpClient::with_lookup(&options, Arc::new(names)).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_certificate_of_the_extra_ca_is_trusted_for_the_name_that_was_called() {
-        let ca = TestCa::new("private").unwrap();
-        let receiver = Receiver::start_tls(Tls::Trusted(&ca)).await.unwrap();
-        let client = trusting(&ca);
-        let answer = post_to(&client, &receiver.url("/hook")).await.unwrap();
-        assert!(answer.status.is_success());
-
-        let elsewhere = Receiver::start_tls(Tls::WrongName(&ca)).await.unwrap();
-        let url = format!("https://elsewhere.example:{}/hook", elsewhere.port());
-        let answer = post_to(&client, &url).await.unwrap();
-        assert!(
-            answer.status.is_success(),
-            "the name counts, not the address behind it"
-        );
-    }
-
-    #[tokio::test]
-    async fn where_the_lease_is_lost_during_the_handshake_the_receiver_gets_no_page() {
-        let ca = TestCa::new("private").unwrap();
-        let receiver = Receiver::start_tls(Tls::WrongName(&ca)).await.unwrap();
-        let options = HttpOptions {
-            allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            extra_ca_pem: Some(ca.pem().into_bytes()),
-        };
-        let url = format!("https://elsewhere.example:{}/hook", receiver.port());
-        let error = post_to(&losing_the_lease(&options), &url)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, HttpError::Held), "{error:?}");
-        assert!(receiver.pages().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_bad_certificate_is_refused_for_good_with_its_reason_and_nothing_is_sent() {
-        let ca = TestCa::new("private").unwrap();
-        for (tls, reason) in [
-            (Tls::WrongName(&ca), "certificate for another host"),
-            (Tls::Expired(&ca), "certificate expired"),
-            (Tls::UnknownAuthority, "certificate by an unknown CA"),
-        ] {
-            let receiver = Receiver::start_tls(tls).await.unwrap();
-            let error = post_to(&trusting(&ca), &receiver.url("/hook"))
-                .await
-                .unwrap_err();
-            assert!(
-                error.is_final() && error.to_string().contains(reason),
-                "{error:?}"
-            );
-            assert!(receiver.pages().is_empty());
-        }
-    }
-
-    #[tokio::test]
-    async fn without_the_extra_ca_its_certificates_are_not_trusted() {
-        let ca = TestCa::new("private").unwrap();
-        let receiver = Receiver::start_tls(Tls::Trusted(&ca)).await.unwrap();
-        let error = post_to(&client(&["127.0.0.0/8"], &[]), &receiver.url("/hook"))
-            .await
-            .unwrap_err();
-        assert!(matches!(error, HttpError::Tls(_)), "{error:?}");
     }
 }
