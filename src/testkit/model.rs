@@ -4,6 +4,7 @@
 //! Each call of the loop to the world is two crash points: before and after it took effect (delivery.md section 4).
 
 mod fault;
+mod world;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,10 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 
 use crate::api::{EscalationPolicySpec, Ticket, TicketSpec, TicketStatus};
-use crate::controller::drive::{Rest, World, drive};
-use crate::controller::world::settled;
+use crate::controller::drive::{Rest, drive};
 use crate::domain::lifecycle;
-use crate::domain::next::{StatusPatch, Transition};
+use crate::domain::next::Transition;
 use crate::domain::observed::{Observed, Others, Settings};
 use crate::domain::policy::ValidPolicy;
 use crate::domain::selection::{LivePolicy, PolicyIndex};
@@ -443,60 +443,4 @@ pub(super) fn own(ticket: &mut Ticket, block: &str, time: Timestamp) {
     entries.retain(|known| known.manager != entry.manager);
     entries.push(entry);
     ticket.metadata.generation = ticket.metadata.generation.map(|known| known + 1);
-}
-
-impl World for Model {
-    type Error = Crashed;
-
-    fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    async fn deliver(&mut self, _seen: &Observed, deliveries: Vec<Delivery>) -> OutboxView {
-        let before = self.crashes_here();
-        let ids: Vec<_> = deliveries
-            .iter()
-            .map(|delivery| delivery.id.clone())
-            .collect();
-        for delivery in deliveries {
-            let known = self.outbox.get(&delivery.id);
-            assert!(
-                !known.is_some_and(|known| known.counts_for(delivery.due)),
-                "handed over twice: {delivery:?}"
-            );
-            if before {
-                let lost = Progress::InFlight {
-                    since: self.now,
-                    attempts: 0,
-                };
-                self.outbox.insert(delivery.id, lost);
-            } else {
-                self.hand_over(delivery);
-            }
-        }
-        self.crashes_here();
-        self.forget(&ids);
-        self.outbox.clone()
-    }
-
-    async fn commit(&mut self, seen: &Observed, patch: StatusPatch) -> Result<Observed, Crashed> {
-        if self.crashes_here() {
-            return Err(Crashed);
-        }
-        assert_eq!(
-            seen.ticket.metadata.resource_version,
-            self.ticket.metadata.resource_version
-        );
-        let recorded = settled(&self.outbox, &patch.status);
-        self.ticket.status = Some(self.as_stored(*patch.status));
-        self.told.extend(patch.transitions);
-        self.writes += 1;
-        self.comes_to_rest();
-        self.bump();
-        if self.crashes_here() {
-            return Err(Crashed);
-        }
-        self.outbox.retain(|id, _| !recorded.contains(id));
-        Ok(self.observe())
-    }
 }
