@@ -120,7 +120,8 @@ impl Outbox {
     }
 
     /// Takes deliveries in and returns at once. An id that is in flight or has a result is ignored, so handing over
-    /// twice sends once, unless it ended in vain before the delivery is due; one whose condition no longer holds is cancelled.
+    /// twice sends once, unless it ended in vain before the delivery is due; one whose condition no longer holds is
+    /// cancelled.
     pub fn hand_over(&self, deliveries: Vec<Delivery>) {
         self.inner.change(|book, now, work| {
             for delivery in deliveries {
